@@ -1,0 +1,87 @@
+/*
+ * A tokenizer turns text into token ids and back. Its tables come from a model's
+ * tokenizer.json, or vocab.json + merges.txt, once; afterwards from a compiled, checked,
+ * memory-mapped cache file, so that opening takes microseconds.
+ *
+ * Text is bytes: it may hold NUL and need not be valid UTF-8 when decoded.
+ */
+#ifndef INFEROMETER_TOKENIZER_H
+#define INFEROMETER_TOKENIZER_H
+
+#include "inferometer/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ifm_tokenizer ifm_tokenizer;
+
+typedef enum ifm_encode_flags {
+    IFM_ENCODE_PLAIN = 0,         /* text only: no BOS, special tokens are mere text */
+    IFM_ENCODE_BOS = 1u << 0,     /* put BOS in front if this model's rule says so */
+    IFM_ENCODE_SPECIAL = 1u << 1, /* recognise added and special tokens in the text */
+    IFM_ENCODE_DEFAULT = IFM_ENCODE_BOS | IFM_ENCODE_SPECIAL,
+} ifm_encode_flags;
+
+typedef struct ifm_tokenizer_options {
+    bool no_cache;         /* neither read nor write the compiled cache */
+    const char *cache_dir; /* NULL: $IFM_CACHE_DIR, else $XDG_CACHE_HOME/inferometer,
+                              else ~/.cache/inferometer */
+} ifm_tokenizer_options;
+
+/* Opens the tokenizer of the model directory (or of the directory of the model file)
+ * `path`. `options` may be NULL. The caller closes *out. A cache that cannot be written
+ * is no error. Errors: NOT_FOUND, IO, FORMAT, UNSUPPORTED, NO_MEMORY. */
+IFM_API ifm_status ifm_tokenizer_open(const char *path,
+                                      const ifm_tokenizer_options *options,
+                                      ifm_tokenizer **out, ifm_error *err);
+IFM_API void ifm_tokenizer_close(ifm_tokenizer *tokenizer);
+
+/* Size of the vocabulary, added tokens included: ids are 0 … size-1. */
+IFM_API int32_t ifm_tokenizer_size(const ifm_tokenizer *tokenizer);
+/* Ids of special tokens; -1 where the model has none. */
+IFM_API int32_t ifm_tokenizer_bos(const ifm_tokenizer *tokenizer);
+IFM_API int32_t ifm_tokenizer_eos(const ifm_tokenizer *tokenizer);
+/* Whether the tables came from the compiled cache. */
+IFM_API bool ifm_tokenizer_cached(const ifm_tokenizer *tokenizer);
+
+/* Encodes text[n_bytes] (UTF-8; invalid bytes are an error that names their offset) into
+ * *ids, a heap array of *n_ids that the caller frees with free(). Empty text gives 0 ids
+ * (or BOS). A tokenizer may be used by one thread at a time. Errors: FORMAT (invalid
+ * UTF-8), NO_MEMORY. */
+IFM_API ifm_status ifm_tokenizer_encode(ifm_tokenizer *tokenizer, const char *text,
+                                        size_t n_bytes, unsigned flags, int32_t **ids,
+                                        size_t *n_ids, ifm_error *err);
+
+/* The exact bytes of one token, borrowed from the tokenizer; NULL and 0 for an id outside
+ * the vocabulary. Thread-safe. */
+IFM_API const char *ifm_tokenizer_bytes(const ifm_tokenizer *tokenizer, int32_t id,
+                                        size_t *n_bytes);
+
+/* True for tokens that a reader should not see (<|endoftext|>). */
+IFM_API bool ifm_tokenizer_is_special(const ifm_tokenizer *tokenizer, int32_t id);
+
+/* Turns a stream of tokens into text of whole characters: bytes that do not complete a
+ * UTF-8 character yet are held back; bytes that never can become U+FFFD. Plain storage of
+ * the caller's, no heap. */
+typedef struct ifm_detokenizer {
+    const ifm_tokenizer *tokenizer; /* borrowed */
+    unsigned char held[4];          /* the beginning of a character */
+    uint8_t n_held;
+} ifm_detokenizer;
+
+/* The most text that one push can give: a token's bytes with every byte replaced, and what
+ * was held. A buffer of this size always suffices. */
+IFM_API size_t ifm_detokenizer_max_bytes(const ifm_tokenizer *tokenizer);
+IFM_API void ifm_detokenizer_init(ifm_detokenizer *self, const ifm_tokenizer *tokenizer);
+/* Writes the text that token `id` completes to out[cap], returns its length in bytes
+ * (0: nothing complete yet). Special tokens give no text. No allocation. */
+IFM_API size_t ifm_detokenizer_push(ifm_detokenizer *self, int32_t id, char *out,
+                                    size_t cap);
+/* What is left at the end: U+FFFD if half a character is held, else nothing. */
+IFM_API size_t ifm_detokenizer_flush(ifm_detokenizer *self, char *out, size_t cap);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Named weights: what every weight file becomes, whatever its format.
+ *
+ * A tensor borrows its bytes from the mapped file; nothing is copied. The order of tensors
+ * is the order of their names, so that a lookup is a binary search.
+ */
+#ifndef IFM_FORMAT_WEIGHTS_H
+#define IFM_FORMAT_WEIGHTS_H
+
+#include "format/dtype.h"
+#include "os/file.h"
+
+enum { IFM_MAX_DIMENSIONS = 4 };
+
+typedef struct ifm_tensor {
+    const char *name; /* borrowed from the ifm_weights */
+    ifm_dtype dtype;
+    int32_t n_dimensions;
+    int64_t shape[IFM_MAX_DIMENSIONS]; /* outermost first, as safetensors writes it */
+    const void *data;                  /* row-major; aligned as the file has it */
+    size_t n_bytes;
+    const char *file; /* for messages; borrowed */
+} ifm_tensor;
+
+typedef struct ifm_weights ifm_weights;
+
+/* Opens the weights in `directory`: model.safetensors, or the shards that
+ * model.safetensors.index.json names; or, when `directory` is a .safetensors file, that
+ * file. Checks every name, type, shape and offset before it returns; reads no weights.
+ * The caller closes *out. Errors: NOT_FOUND, IO, FORMAT, UNSUPPORTED, NO_MEMORY. */
+ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err);
+void ifm_weights_close(ifm_weights *self);
+
+/* NULL when there is no such tensor. */
+const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name);
+size_t ifm_weights_count(const ifm_weights *self);
+const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i);
+
+/* The mapped files, for prefetching and for counting bytes. */
+size_t ifm_weights_file_count(const ifm_weights *self);
+const char *ifm_weights_file(const ifm_weights *self, size_t i, ifm_mapping *mapping);
+
+#endif
