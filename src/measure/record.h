@@ -1,0 +1,128 @@
+/*
+ * What was measured: a record per request, and the run that holds them with everything
+ * that is needed to read them years later. Targets fill it, statistics summarize it, the
+ * result document and every report are functions of it.
+ *
+ * Ownership: a run owns its records and all they point to; ifm_run_deinit frees them.
+ * Strings are heap strings; NULL where a thing is unknown.
+ */
+#ifndef IFM_MEASURE_RECORD_H
+#define IFM_MEASURE_RECORD_H
+
+#include "inferometer/generate.h"
+#include "inferometer/measure.h"
+
+typedef enum ifm_start { IFM_START_COLD, IFM_START_WARMUP, IFM_START_WARM } ifm_start;
+
+/* "cold", "warmup", "warm". */
+const char *ifm_start_name(ifm_start start);
+
+/* What the operating system did during a phase. -1: not known on this system. */
+typedef struct ifm_phase_io {
+    int64_t major_faults, minor_faults;
+    int64_t read_bytes; /* from storage, as the kernel accounts it */
+} ifm_phase_io;
+
+typedef struct ifm_record {
+    int32_t id;
+    int32_t sequence; /* position in a batch */
+    ifm_start start;
+    bool ok;
+    char *error; /* one line, when not ok */
+    int64_t due_ns, sent_ns;
+    char *finish_reason; /* "length", "eos", "stop", … */
+
+    int32_t *input_ids; /* [n_input] */
+    size_t n_input;
+    int32_t *output_ids; /* [n_tokens] */
+    int64_t *token_ns;   /* [n_tokens] after the request's start */
+    int64_t *handover_ns; /* [n_tokens] from the generation thread's push to the
+                             consumer's hands; NULL: not known */
+    size_t n_tokens;
+    char *text; /* all generated text, n_text bytes and a NUL */
+    size_t n_text;
+    ifm_text_event *text_events; /* [n_text_events], texts point into `text` */
+    size_t n_text_events;
+
+    int32_t n_logprobs;  /* 0: none asked */
+    float *logprobs;     /* [n_tokens] of the chosen tokens */
+    ifm_candidate *top;  /* [n_tokens][n_logprobs] */
+
+    int64_t phases_ns[IFM_PHASE_COUNT];
+    ifm_phase_io phase_io[IFM_PHASE_COUNT];
+
+    /* Page cache (cold): share of the model's pages that were resident just before the
+     * request, as mincore saw it, -1: not known. */
+    double resident_frac_before;
+    int64_t peak_rss_bytes; /* of the child; -1: not known */
+} ifm_record;
+
+/* The record as a trace (borrowing its arrays): everything that metrics need. */
+ifm_trace ifm_record_trace(const ifm_record *record);
+void ifm_record_deinit(ifm_record *record);
+
+typedef struct ifm_host {
+    char *cpu, *os, *kernel, *governor;
+    int32_t cores; /* physical cores that this process may use */
+    int64_t memory_bytes;
+    double load_average; /* one minute, at the start; -1: not known */
+    double steal_frac;   /* during the run, share of CPU time taken by the hypervisor */
+    double read_bandwidth_bytes_per_s; /* at the size of the weights, all threads; 0: not
+                                          measured */
+} ifm_host;
+
+typedef struct ifm_target_facts {
+    char *kind;    /* "native" */
+    char *device;  /* "cpu" */
+    char *kernels; /* "avx512" */
+    int32_t threads;
+    char *model_name, *model_family, *model_path, *model_dtype;
+    int64_t parameters, file_bytes, weight_bytes, decode_bytes;
+    int64_t session_bytes;
+    int32_t n_positions, n_vocab;
+    int64_t nan_weights; /* found while reading eagerly; -1: not looked for */
+} ifm_target_facts;
+
+typedef struct ifm_workload {
+    char **prompts; /* [n_prompts] texts; NULL entries where only ids were given */
+    size_t *prompt_bytes;
+    size_t n_prompts;
+    int32_t max_new_tokens;
+    ifm_sampling sampling;
+    bool ignore_eos;
+    int32_t n_cold, n_warmup, n_warm; /* as asked */
+    bool load_eager, evict;           /* --load, --page-cache */
+} ifm_workload;
+
+typedef struct ifm_warning {
+    char *code;    /* "governor-not-performance" */
+    char *message; /* one or two sentences, with advice */
+    bool spoils;   /* the result is not trustworthy because of it */
+} ifm_warning;
+
+typedef struct ifm_run {
+    char **command; /* [n_command] argv as given */
+    size_t n_command;
+    char started_at[32]; /* "2026-01-31T12:00:00.123Z" */
+    const char *clock_name;
+    int64_t clock_resolution_ns, clock_read_cost_ns;
+    ifm_host host;
+    ifm_target_facts target;
+    ifm_workload workload;
+    ifm_record *records; /* [n_records] in the order in which they were measured */
+    size_t n_records, capacity_records;
+    ifm_warning *warnings; /* [n_warnings] */
+    size_t n_warnings;
+    bool incomplete; /* interrupted or failed before all requests were done */
+} ifm_run;
+
+void ifm_run_deinit(ifm_run *run);
+/* A new all-zero record at the end (phase_io and unknowns set to -1), owned by the run;
+ * NULL without memory. Earlier records may move. */
+ifm_record *ifm_run_add(ifm_run *run);
+/* Appends a warning; text as printf has it. */
+void ifm_run_warn(ifm_run *run, const char *code, bool spoils, const char *format, ...)
+    IFM_PRINTF(4, 5);
+bool ifm_run_trustworthy(const ifm_run *run);
+
+#endif
