@@ -1,0 +1,6 @@
+#include "cli/commands.h"
+
+const ifm_command *const ifm_commands[] = {
+    &ifm_command_help,
+    NULL,
+};

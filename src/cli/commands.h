@@ -1,0 +1,10 @@
+/* The commands, each in its file cmd_<name>.c. To add one: declare it here, list it in
+ * commands.c, add its file to meson.build. */
+#ifndef IFM_CLI_COMMANDS_H
+#define IFM_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+extern const ifm_command ifm_command_help;
+
+#endif

@@ -1,0 +1,28 @@
+#include "os/terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+bool ifm_terminal_is(FILE *stream)
+{
+    const char *term = getenv("TERM");
+    if (term != NULL && strcmp(term, "dumb") == 0)
+        return false;
+    return isatty(fileno(stream)) == 1;
+}
+
+int ifm_terminal_width(FILE *stream, int otherwise)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return otherwise;
+    return size.ws_col;
+}
+
+bool ifm_terminal_colour(FILE *stream)
+{
+    const char *no = getenv("NO_COLOR");
+    return (no == NULL || *no == '\0') && ifm_terminal_is(stream);
+}
