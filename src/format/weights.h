@@ -12,6 +12,10 @@
 
 enum { IFM_MAX_DIMENSIONS = 4 };
 
+/* Limits on what a file may claim: the header is at most what the safetensors library
+ * itself accepts. */
+enum { IFM_SAFETENSORS_MAX_HEADER = 100 * 1000 * 1000 };
+
 typedef struct ifm_tensor {
     const char *name; /* borrowed from the ifm_weights */
     ifm_dtype dtype;
@@ -24,14 +28,16 @@ typedef struct ifm_tensor {
 
 typedef struct ifm_weights ifm_weights;
 
-/* Opens the weights in `directory`: model.safetensors, or the shards that
- * model.safetensors.index.json names; or, when `directory` is a .safetensors file, that
- * file. Checks every name, type, shape and offset before it returns; reads no weights.
- * The caller closes *out. Errors: NOT_FOUND, IO, FORMAT, UNSUPPORTED, NO_MEMORY. */
+/* Opens the weights in the directory `path`: model.safetensors, or the shards that
+ * model.safetensors.index.json names; or, when `path` is a .safetensors file, that file.
+ * Checks every name, type, shape and offset before it returns; reads no weights. Tensors
+ * of types that are not computed with (I64, U8, BOOL and so on: GPT-2 files carry masks)
+ * are checked and left out. The caller closes *out. Errors: NOT_FOUND, IO, FORMAT, LIMIT,
+ * NO_MEMORY. */
 ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err);
 void ifm_weights_close(ifm_weights *self);
 
-/* NULL when there is no such tensor. */
+/* NULL when there is no such tensor. The weights are read-only: thread-safe. */
 const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name);
 size_t ifm_weights_count(const ifm_weights *self);
 const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i);
@@ -39,5 +45,9 @@ const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i);
 /* The mapped files, for prefetching and for counting bytes. */
 size_t ifm_weights_file_count(const ifm_weights *self);
 const char *ifm_weights_file(const ifm_weights *self, size_t i, ifm_mapping *mapping);
+
+/* How many numbers of `tensor` are NaN or infinite: allowed, but to be reported. Reads
+ * every byte. Thread-safe. */
+uint64_t ifm_tensor_count_nonfinite(const ifm_tensor *tensor);
 
 #endif

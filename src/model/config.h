@@ -1,0 +1,67 @@
+/*
+ * What a model's config.json says about its shape and arithmetic, checked: every number
+ * lies in a range in which no product of two or three of them can overflow.
+ */
+#ifndef IFM_MODEL_CONFIG_H
+#define IFM_MODEL_CONFIG_H
+
+#include "inferometer/base.h"
+
+typedef enum ifm_family {
+    IFM_FAMILY_GPT2,
+} ifm_family;
+
+typedef enum ifm_activation {
+    IFM_ACTIVATION_GELU_NEW, /* x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) */
+    IFM_ACTIVATION_GELU,     /* x Φ(x), by erf */
+    IFM_ACTIVATION_RELU,
+} ifm_activation;
+
+/* The largest sizes that are accepted; real models lie far below. n_embd ≤ 2^16,
+ * V ≤ 2^24, so that a tensor has less than 2^41 elements. */
+enum {
+    IFM_CONFIG_MAX_LAYERS = 1024,
+    IFM_CONFIG_MAX_WIDTH = 1 << 16,
+    IFM_CONFIG_MAX_INNER = 1 << 18,
+    IFM_CONFIG_MAX_POSITIONS = 1 << 24,
+    IFM_CONFIG_MAX_VOCAB = 1 << 24,
+    IFM_CONFIG_MAX_EOS = 16,
+};
+
+typedef struct ifm_config {
+    ifm_family family;
+    int32_t n_embd;      /* C */
+    int32_t n_head;      /* H; C = H D */
+    int32_t n_layer;     /* L */
+    int32_t n_inner;     /* width of the feed-forward layer, 4 C by default */
+    int32_t n_positions; /* P */
+    int32_t n_vocab;     /* V */
+    float layer_norm_eps;
+    ifm_activation activation;
+    bool scale_attn_weights;              /* divide scores by √D (nearly always) */
+    bool scale_attn_by_inverse_layer_idx; /* and by layer + 1 */
+    bool tied_head;                       /* the output head is the token embedding */
+    int32_t bos_id;                       /* -1: none */
+    int32_t eos_id;                       /* -1: none; the first of eos_ids */
+    int32_t eos_ids[IFM_CONFIG_MAX_EOS];  /* every token that ends a text */
+    int32_t n_eos;
+} ifm_config;
+
+/* Reads the config.json in the directory `path`, or beside the file `path`. Errors:
+ * NOT_FOUND, IO, FORMAT (not JSON, a wrong type, a number out of range), UNSUPPORTED
+ * (another family or an option that the engine does not compute). */
+ifm_status ifm_config_read(const char *path, ifm_config *config, ifm_error *err);
+
+/* The same from the text json[n_bytes]; `file` names it in messages. Thread-safe. */
+ifm_status ifm_config_parse(const char *json, size_t n_bytes, const char *file,
+                            ifm_config *config, ifm_error *err);
+
+/* What attention scores q·k of `layer` (from 0) are multiplied with. */
+float ifm_config_attention_scale(const ifm_config *config, int32_t layer);
+
+/* "gpt2". */
+const char *ifm_family_name(ifm_family family);
+/* "gelu_new", "gelu", "relu". */
+const char *ifm_activation_name(ifm_activation activation);
+
+#endif
