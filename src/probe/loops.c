@@ -1,0 +1,171 @@
+/* One instruction set's loops. meson.build compiles this file once per set, with the set's
+ * flags and
+ *     IFM_PROBE_TABLE   the name of the table that it defines
+ *     IFM_PROBE_NAME    the set's name, a string
+ *     IFM_PROBE_WIDTH   bytes of one vector register
+ * The plain loops use the compilers' vector types; what those cannot say (dot products of
+ * small types) uses intrinsics, and is left out where the set has none. */
+#include "probe/loops.h"
+
+#include <string.h>
+
+#if defined(__AVX512BF16__) || defined(__AVX512VNNI__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+/* As many independent sums as hide the latency of a multiply-add (4 cycles, two a cycle),
+ * and no more than 16 registers hold beside the operands. */
+#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+enum { SUMS = 12 };
+
+typedef uint64_t words __attribute__((vector_size(IFM_PROBE_WIDTH)));
+typedef float floats __attribute__((vector_size(IFM_PROBE_WIDTH)));
+
+static uint64_t read_all(const unsigned char *data, size_t n)
+{
+    const words *at = (const words *)data;
+    const words *end = (const words *)(data + n);
+    words s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
+    for (; at < end; at += 8) {
+        s0 += at[0];
+        s1 += at[1];
+        s2 += at[2];
+        s3 += at[3];
+        s4 += at[4];
+        s5 += at[5];
+        s6 += at[6];
+        s7 += at[7];
+    }
+    s0 += s1 + s2 + s3 + s4 + s5 + s6 + s7;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof s0 / sizeof sum; i++)
+        sum += s0[i];
+    return sum;
+}
+
+/* x = x a + b stays near 1, so that no operand is denormal or infinite; a and b come from
+ * memory that the compiler may not look into. */
+static float f32(int64_t rounds, double *operations)
+{
+    static const volatile float inputs[2] = {0.999F, 0.001F};
+    floats a = (floats){0} + inputs[0], b = (floats){0} + inputs[1];
+#define X(i) floats x##i = b;
+    EACH(X)
+#undef X
+    for (int64_t r = 0; r < rounds; r++) {
+#define X(i) x##i = x##i * a + b;
+        EACH(X)
+#undef X
+    }
+    floats sum = {0};
+#define X(i) sum += x##i;
+    EACH(X)
+#undef X
+    *operations = 2.0 * SUMS * (sizeof sum / sizeof(float)) * (double)rounds;
+    float all = 0;
+    for (size_t i = 0; i < sizeof sum / sizeof all; i++)
+        all += sum[i];
+    return all;
+}
+
+#if defined(__AVX512BF16__)
+#define HAVE_BF16
+static float bf16(int64_t rounds, double *operations)
+{
+    static const volatile float input = 0.001F;
+    __m512 in = _mm512_set1_ps(input);
+    __m512bh a = _mm512_cvtne2ps_pbh(in, in);
+#define X(i) __m512 x##i = in;
+    EACH(X)
+#undef X
+    for (int64_t r = 0; r < rounds; r++) {
+#define X(i) x##i = _mm512_dpbf16_ps(x##i, a, a);
+        EACH(X)
+#undef X
+    }
+#define X(i) in = _mm512_add_ps(in, x##i);
+    EACH(X)
+#undef X
+    *operations = 2.0 * SUMS * 32 * (double)rounds;
+    return _mm512_reduce_add_ps(in);
+}
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define HAVE_BF16
+static float bf16(int64_t rounds, double *operations)
+{
+    static const volatile float input = 0.001F;
+    float32x4_t in = vdupq_n_f32(input);
+    bfloat16x8_t a = vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(in), in);
+#define X(i) float32x4_t x##i = in;
+    EACH(X)
+#undef X
+    for (int64_t r = 0; r < rounds; r++) {
+#define X(i) x##i = vbfdotq_f32(x##i, a, a);
+        EACH(X)
+#undef X
+    }
+#define X(i) in = vaddq_f32(in, x##i);
+    EACH(X)
+#undef X
+    *operations = 2.0 * SUMS * 8 * (double)rounds;
+    return vaddvq_f32(in);
+}
+#endif
+
+#if defined(__AVX512VNNI__)
+#define HAVE_INT8
+static int32_t int8(int64_t rounds, double *operations)
+{
+    static const volatile int input = 0x01010101;
+    __m512i a = _mm512_set1_epi32(input), sum = a;
+#define X(i) __m512i x##i = a;
+    EACH(X)
+#undef X
+    for (int64_t r = 0; r < rounds; r++) {
+#define X(i) x##i = _mm512_dpbusd_epi32(x##i, a, a);
+        EACH(X)
+#undef X
+    }
+#define X(i) sum = _mm512_xor_si512(sum, x##i);
+    EACH(X)
+#undef X
+    *operations = 2.0 * SUMS * 64 * (double)rounds;
+    return _mm512_reduce_add_epi32(sum);
+}
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define HAVE_INT8
+static int32_t int8(int64_t rounds, double *operations)
+{
+    static const volatile signed char input = 1;
+    int8x16_t a = vdupq_n_s8(input);
+    int32x4_t sum = vdupq_n_s32(0);
+#define X(i) int32x4_t x##i = sum;
+    EACH(X)
+#undef X
+    for (int64_t r = 0; r < rounds; r++) {
+#define X(i) x##i = vdotq_s32(x##i, a, a);
+        EACH(X)
+#undef X
+    }
+#define X(i) sum = veorq_s32(sum, x##i);
+    EACH(X)
+#undef X
+    *operations = 2.0 * SUMS * 16 * (double)rounds;
+    return vaddvq_s32(sum);
+}
+#endif
+
+extern const ifm_probe_loops IFM_PROBE_TABLE;
+const ifm_probe_loops IFM_PROBE_TABLE = {
+    .name = IFM_PROBE_NAME,
+    .read = read_all,
+    .f32 = f32,
+#ifdef HAVE_BF16
+    .bf16 = bf16,
+#endif
+#ifdef HAVE_INT8
+    .int8 = int8,
+#endif
+};

@@ -1,0 +1,98 @@
+/* The probes on this machine: figures depend on it, so only what must hold anywhere is
+ * tested: the loops read every byte, threads share the work, limits are kept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "probe/loops.h"
+#include "probe/probe.h"
+#include "probe/team.h"
+
+static void test_read_sees_every_byte(void **state)
+{
+    (void)state;
+    static _Alignas(64) unsigned char data[1024];
+    size_t n;
+    const ifm_probe_loops *const *sets = ifm_probe_loops_usable(&n);
+    assert_true(n >= 1);
+    for (size_t set = 0; set < n; set++) {
+        memset(data, 0, sizeof data);
+        assert_int_equal(sets[set]->read(data, sizeof data), 0);
+        for (size_t i = 0; i < sizeof data; i++) {
+            data[i] = 1;
+            assert_true(sets[set]->read(data, sizeof data) != 0);
+            data[i] = 0;
+        }
+    }
+}
+
+static void test_arithmetic_counts(void **state)
+{
+    (void)state;
+    size_t n;
+    const ifm_probe_loops *const *sets = ifm_probe_loops_usable(&n);
+    for (size_t set = 0; set < n; set++) {
+        double one = 0, ten = 0;
+        float value = sets[set]->f32(1, &one);
+        assert_true(value == value);
+        sets[set]->f32(10, &ten);
+        assert_true(one > 0 && ten == 10 * one);
+    }
+}
+
+/* Each thread counts its passes; all must have done the same number. */
+typedef struct counting {
+    int prepared[4], passes[4];
+} counting;
+
+static void prepare(void *self, int thread, int threads)
+{
+    ((counting *)self)->prepared[thread] +=
+        threads == 4; /* no assert off the main thread */
+}
+
+static void pass(void *self, int thread, int threads)
+{
+    (void)threads;
+    ((counting *)self)->passes[thread]++;
+}
+
+static void test_team_passes_together(void **state)
+{
+    (void)state;
+    counting self = {0};
+    int64_t best_ns = 0;
+    ifm_status st =
+        ifm_probe_team_run(&(ifm_probe_plan){4, 0, 5},
+                           &(ifm_probe_work){prepare, pass, &self}, &best_ns, NULL);
+    assert_int_equal(st, IFM_OK);
+    assert_true(best_ns > 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(self.prepared[i], 1);
+        assert_int_equal(self.passes[i], 6); /* a rehearsal, and the five asked for */
+    }
+}
+
+static void test_bandwidth(void **state)
+{
+    (void)state;
+    assert_true(ifm_probe_read_bandwidth(1 << 16, 1) > 0);
+    assert_true(ifm_probe_read_bandwidth(1, 3) > 0);
+    assert_true(ifm_probe_read_bandwidth(1 << 20, 0) == 0);
+    assert_true(ifm_probe_read_bandwidth(1 << 20, IFM_PROBE_MAX_THREADS + 1) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_read_sees_every_byte),
+        cmocka_unit_test(test_arithmetic_counts),
+        cmocka_unit_test(test_team_passes_together),
+        cmocka_unit_test(test_bandwidth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
