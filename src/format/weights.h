@@ -21,7 +21,8 @@ typedef struct ifm_tensor {
     ifm_dtype dtype;
     int32_t n_dimensions;
     int64_t shape[IFM_MAX_DIMENSIONS]; /* outermost first, as safetensors writes it */
-    const void *data;                  /* row-major; aligned as the file has it */
+    const void *data; /* row-major, at any address: the header of the hub's own gpt2 and
+                         distilgpt2 files has an odd length */
     size_t n_bytes;
     const char *file; /* for messages; borrowed */
 } ifm_tensor;
@@ -39,10 +40,15 @@ void ifm_weights_close(ifm_weights *self);
 
 /* NULL when there is no such tensor. The weights are read-only: thread-safe. */
 const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name);
+/* The file's name for the type ("I64", "F8_E4M3") of a tensor that is there but was left
+ * out because nothing computes with it; NULL when there is none of that name. */
+const char *ifm_weights_left_out(const ifm_weights *self, const char *name);
+/* How many tensors there are, and each by its place in the order of names. */
 size_t ifm_weights_count(const ifm_weights *self);
 const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i);
 
-/* The mapped files, for prefetching and for counting bytes. */
+/* The mapped files, for prefetching and for counting bytes: returns the path, borrowed,
+ * and lends *mapping; NULL when i is out of range. */
 size_t ifm_weights_file_count(const ifm_weights *self);
 const char *ifm_weights_file(const ifm_weights *self, size_t i, ifm_mapping *mapping);
 

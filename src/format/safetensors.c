@@ -1,0 +1,308 @@
+/*
+ * safetensors: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
+ *
+ *     ┌──────────┬───────────────────────────────────────────────┬────────────────────────┐
+ *     │ n (u64)  │ {"wte.weight":{"dtype":"F32","shape":[V,C],    │ begin and end count    │
+ *     │          │   "data_offsets":[begin,end]}, …}   n bytes    │ from here              │
+ *     └──────────┴───────────────────────────────────────────────┴────────────────────────┘
+ *
+ * The rules are those of the format's own library (huggingface/safetensors, README and
+ * `Metadata::validate`): at most 100 MB of header, no duplicate names, tensors that fill
+ * the rest of the file without overlap or hole. The header need not be a multiple of 8
+ * long, and in the hub's own gpt2 and distilgpt2 files it is odd: tensors may lie at any
+ * address.
+ */
+#include "format/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "format/json.h"
+
+/* Every type of the format. What is no dtype of ours is checked, then left out. */
+typedef struct file_type {
+    const char *name;
+    uint8_t n_bits;
+    ifm_dtype dtype;
+} file_type;
+
+static const file_type file_types[] = {
+    {"F32", 32, IFM_DTYPE_F32},      {"F16", 16, IFM_DTYPE_F16},
+    {"BF16", 16, IFM_DTYPE_BF16},    {"BOOL", 8, IFM_DTYPE_COUNT},
+    {"U8", 8, IFM_DTYPE_COUNT},      {"I8", 8, IFM_DTYPE_COUNT},
+    {"U16", 16, IFM_DTYPE_COUNT},    {"I16", 16, IFM_DTYPE_COUNT},
+    {"U32", 32, IFM_DTYPE_COUNT},    {"I32", 32, IFM_DTYPE_COUNT},
+    {"U64", 64, IFM_DTYPE_COUNT},    {"I64", 64, IFM_DTYPE_COUNT},
+    {"F64", 64, IFM_DTYPE_COUNT},    {"C64", 64, IFM_DTYPE_COUNT},
+    {"F8_E4M3", 8, IFM_DTYPE_COUNT}, {"F8_E5M2", 8, IFM_DTYPE_COUNT},
+    {"F8_E8M0", 8, IFM_DTYPE_COUNT}, {"F6_E2M3", 6, IFM_DTYPE_COUNT},
+    {"F6_E3M2", 6, IFM_DTYPE_COUNT}, {"F4", 4, IFM_DTYPE_COUNT},
+};
+
+static const file_type *find_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof file_types / sizeof file_types[0]; i++) {
+        if (strcmp(file_types[i].name, name) == 0)
+            return &file_types[i];
+    }
+    return NULL;
+}
+
+/* The file being read, and where its tensors' bytes lie. */
+typedef struct reader {
+    const char *file;
+    const unsigned char *data; /* first byte behind the header */
+    uint64_t n_data_bytes;
+} reader;
+
+static uint64_t read_u64(const unsigned char *bytes)
+{
+    uint64_t x = 0;
+    for (int i = 7; i >= 0; i--)
+        x = x << 8 | bytes[i];
+    return x;
+}
+
+static ifm_status read_header(const ifm_mapping *mapping, const char *file, reader *self,
+                              json_t **header, ifm_error *err)
+{
+    if (mapping->size < 8)
+        return ifm_fail(
+            err, IFM_ERR_FORMAT,
+            "%s: %zu bytes, too short for a safetensors file: is the download "
+            "complete?",
+            file, mapping->size);
+    uint64_t n = read_u64(mapping->data);
+    if (n > IFM_SAFETENSORS_MAX_HEADER)
+        return ifm_fail(
+            err, IFM_ERR_FORMAT,
+            "%s: claims a header of %llu bytes, at most %d are allowed: is it "
+            "a safetensors file?",
+            file, (unsigned long long)n, IFM_SAFETENSORS_MAX_HEADER);
+    if (n > mapping->size - 8)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: header ends at byte %llu, past the end of the file (%zu "
+                        "bytes): is the download complete?",
+                        file, (unsigned long long)n + 8, mapping->size);
+    const char *text = (const char *)mapping->data + 8;
+    if (n == 0 || text[0] != '{')
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: header does not begin with '{': is it a safetensors file?",
+                        file);
+    self->file = file;
+    self->data = mapping->data + 8 + n;
+    self->n_data_bytes = mapping->size - 8 - n;
+    return ifm_json_parse(text, (size_t)n, file, header, err);
+}
+
+static ifm_status bad_tensor(const reader *self, const ifm_tensor *tensor,
+                             const char *what, ifm_error *err)
+{
+    return ifm_fail(err, IFM_ERR_FORMAT, "%s: tensor \"%s\": %s", self->file,
+                    tensor->name, what);
+}
+
+static ifm_status read_shape(const reader *self, const json_t *info, ifm_tensor *tensor,
+                             uint64_t *n_elements, ifm_error *err)
+{
+    const json_t *shape = json_object_get(info, "shape");
+    if (!json_is_array(shape))
+        return bad_tensor(self, tensor, "has no \"shape\", expected a list of sizes",
+                          err);
+    size_t n = json_array_size(shape);
+    if (n > IFM_MAX_DIMENSIONS)
+        return ifm_fail(err, IFM_ERR_UNSUPPORTED,
+                        "%s: tensor \"%s\" has %zu dimensions, at most %d are handled",
+                        self->file, tensor->name, n, IFM_MAX_DIMENSIONS);
+    tensor->n_dimensions = (int32_t)n;
+    *n_elements = 1;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *size = json_array_get(shape, i);
+        json_int_t x = json_integer_value(size);
+        if (!json_is_integer(size) || x < 0)
+            return bad_tensor(self, tensor,
+                              "\"shape\" holds something other than whole numbers ≥ 0",
+                              err);
+        tensor->shape[i] = x;
+        if (!ifm_mul_u64(*n_elements, (uint64_t)x, n_elements))
+            return bad_tensor(self, tensor, "\"shape\" is larger than any memory", err);
+    }
+    return IFM_OK;
+}
+
+static ifm_status read_offsets(const reader *self, const json_t *info, ifm_tensor *tensor,
+                               ifm_error *err)
+{
+    const json_t *offsets = json_object_get(info, "data_offsets");
+    const json_t *first = json_array_get(offsets, 0);
+    const json_t *second = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) ||
+        !json_is_integer(second))
+        return bad_tensor(self, tensor,
+                          "has no \"data_offsets\", expected [begin, end] in bytes", err);
+    json_int_t begin = json_integer_value(first);
+    json_int_t end = json_integer_value(second);
+    if (begin < 0 || end < begin)
+        return ifm_fail(
+            err, IFM_ERR_FORMAT,
+            "%s: tensor \"%s\" lies from byte %lld to %lld, expected 0 ≤ begin "
+            "≤ end",
+            self->file, tensor->name, (long long)begin, (long long)end);
+    if ((uint64_t)end > self->n_data_bytes)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: tensor \"%s\" ends at byte %lld, past the end of the file "
+                        "(%llu bytes of tensors): is the download complete?",
+                        self->file, tensor->name, (long long)end,
+                        (unsigned long long)self->n_data_bytes);
+    tensor->data = self->data + begin;
+    tensor->n_bytes = (size_t)(end - begin);
+    return IFM_OK;
+}
+
+static ifm_status read_tensor(const reader *self, const json_t *info,
+                              ifm_tensor_entry *entry, ifm_error *err)
+{
+    ifm_tensor *tensor = &entry->tensor;
+    uint64_t n_elements = 0, n_bits = 0;
+    if (!json_is_object(info))
+        return bad_tensor(self, tensor, "is not described by an object", err);
+    const char *name = json_string_value(json_object_get(info, "dtype"));
+    if (name == NULL)
+        return bad_tensor(self, tensor, "has no \"dtype\", expected a name like \"F32\"",
+                          err);
+    const file_type *type = find_type(name);
+    if (type == NULL)
+        return ifm_fail(
+            err, IFM_ERR_FORMAT,
+            "%s: tensor \"%s\" has the unknown type \"%s\": safetensors knows "
+            "F32, F16, BF16 and others",
+            self->file, tensor->name, name);
+    tensor->dtype = type->dtype;
+    entry->left_out = type->dtype == IFM_DTYPE_COUNT ? type->name : NULL;
+    ifm_status st = read_shape(self, info, tensor, &n_elements, err);
+    if (st == IFM_OK)
+        st = read_offsets(self, info, tensor, err);
+    if (st != IFM_OK)
+        return st;
+    if (!ifm_mul_u64(n_elements, type->n_bits, &n_bits) || n_bits % 8 != 0 ||
+        n_bits / 8 != tensor->n_bytes)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: tensor \"%s\": %llu numbers of type %s do not take the %zu "
+                        "bytes that its offsets give it",
+                        self->file, tensor->name, (unsigned long long)n_elements, name,
+                        tensor->n_bytes);
+    return IFM_OK;
+}
+
+static ifm_tensor_entry *append(ifm_tensor_list *self, const char *name)
+{
+    if (self->count == self->capacity) {
+        size_t capacity = self->capacity > 0 ? self->capacity * 2 : 128;
+        void *grown = realloc(self->entries, capacity * sizeof *self->entries);
+        if (grown == NULL)
+            return NULL;
+        self->entries = grown;
+        self->capacity = capacity;
+    }
+    ifm_tensor_entry *entry = &self->entries[self->count];
+    *entry = (ifm_tensor_entry){.tensor.name = strdup(name)};
+    if (entry->tensor.name == NULL)
+        return NULL;
+    self->count++;
+    return entry;
+}
+
+void ifm_tensor_list_deinit(ifm_tensor_list *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        free((void *)(uintptr_t)self->entries[i].tensor.name);
+    free(self->entries);
+    *self = (ifm_tensor_list){0};
+}
+
+static ifm_status read_tensors(const reader *self, json_t *header, ifm_tensor_list *list,
+                               ifm_error *err)
+{
+    const char *name;
+    json_t *info;
+    json_object_foreach(header, name, info)
+    {
+        if (strcmp(name, "__metadata__") == 0) {
+            if (!json_is_object(info))
+                return ifm_fail(err, IFM_ERR_FORMAT,
+                                "%s: \"__metadata__\" is %s, expected an object",
+                                self->file, ifm_json_kind(info));
+            continue;
+        }
+        ifm_tensor_entry *entry = append(list, name);
+        if (entry == NULL)
+            return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for its tensor list",
+                            self->file);
+        entry->tensor.file = self->file;
+        ifm_status st = read_tensor(self, info, entry, err);
+        if (st != IFM_OK)
+            return st;
+    }
+    return IFM_OK;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const ifm_tensor *x = &((const ifm_tensor_entry *)a)->tensor;
+    const ifm_tensor *y = &((const ifm_tensor_entry *)b)->tensor;
+    uintptr_t begin_x = (uintptr_t)x->data, begin_y = (uintptr_t)y->data;
+    if (begin_x != begin_y)
+        return begin_x < begin_y ? -1 : 1;
+    return (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes);
+}
+
+/* Sorts the tensors by place and checks that each begins where the one before ends: two
+ * that share bytes, or bytes that no tensor owns, mean a file that was tampered with or
+ * put together wrongly. */
+static ifm_status check_coverage(const reader *self, ifm_tensor_entry *entries, size_t n,
+                                 ifm_error *err)
+{
+    qsort(entries, n, sizeof *entries, compare_places);
+    uint64_t end = 0;
+    for (size_t i = 0; i < n; i++) {
+        const ifm_tensor *tensor = &entries[i].tensor;
+        uint64_t begin = (uint64_t)((uintptr_t)tensor->data - (uintptr_t)self->data);
+        if (begin < end)
+            return ifm_fail(err, IFM_ERR_FORMAT,
+                            "%s: tensors \"%s\" and \"%s\" overlap at byte %llu",
+                            self->file, entries[i - 1].tensor.name, tensor->name,
+                            (unsigned long long)begin);
+        if (begin > end)
+            return ifm_fail(
+                err, IFM_ERR_FORMAT,
+                "%s: bytes %llu to %llu, in front of tensor \"%s\", belong to "
+                "no tensor",
+                self->file, (unsigned long long)end, (unsigned long long)begin,
+                tensor->name);
+        end = begin + tensor->n_bytes;
+    }
+    if (end != self->n_data_bytes)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: the tensors end at byte %llu, but the file goes on to %llu: "
+                        "is it the right file, whole?",
+                        self->file, (unsigned long long)end,
+                        (unsigned long long)self->n_data_bytes);
+    return IFM_OK;
+}
+
+ifm_status ifm_safetensors_parse(const ifm_mapping *mapping, const char *file,
+                                 ifm_tensor_list *list, ifm_error *err)
+{
+    reader self = {0};
+    json_t *header = NULL;
+    size_t first = list->count;
+    ifm_status st = read_header(mapping, file, &self, &header, err);
+    if (st == IFM_OK)
+        st = read_tensors(&self, header, list, err);
+    if (st == IFM_OK && list->count > first)
+        st = check_coverage(&self, list->entries + first, list->count - first, err);
+    json_decref(header);
+    return st;
+}

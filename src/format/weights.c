@@ -1,0 +1,392 @@
+/*
+ * The weights of a model directory: one safetensors file, or shards that an index names.
+ *
+ *     model.safetensors.index.json: {"metadata": {…}, "weight_map": {tensor: shard file}}
+ *
+ * All shards are mapped and checked at opening; only headers are read. The index is
+ * checked against the shards, then forgotten: names are looked up in one sorted list.
+ */
+#include "format/weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "format/json.h"
+#include "format/safetensors.h"
+
+static const char single_name[] = "model.safetensors";
+static const char index_name[] = "model.safetensors.index.json";
+
+enum { MAX_SHARDS = 4096, MAX_INDEX_BYTES = 100 * 1000 * 1000 };
+
+typedef struct weight_file {
+    char *path;
+    ifm_mapping mapping;
+} weight_file;
+
+struct ifm_weights {
+    ifm_tensor_list list; /* sorted by name; what is left out stands behind the rest */
+    size_t n_usable;
+    weight_file *files;
+    size_t n_files;
+};
+
+void ifm_weights_close(ifm_weights *self)
+{
+    if (self == NULL)
+        return;
+    ifm_tensor_list_deinit(&self->list);
+    for (size_t i = 0; i < self->n_files; i++) {
+        ifm_mapping_close(&self->files[i].mapping);
+        free(self->files[i].path);
+    }
+    free(self->files);
+    free(self);
+}
+
+/* directory/name, the caller's; NULL: no memory. */
+static char *join(const char *directory, const char *name)
+{
+    ifm_buffer path = {0};
+    ifm_buffer_printf(&path, "%s/%s", directory, name);
+    char *text = ifm_buffer_take(&path);
+    ifm_buffer_deinit(&path);
+    return text;
+}
+
+/* Maps the file at `path` (taken), whose slot was allocated beforehand so that the
+ * address of `path` stays, and reads its tensors. */
+static ifm_status add_file(ifm_weights *self, char *path, ifm_error *err)
+{
+    if (path == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a path");
+    weight_file *file = &self->files[self->n_files++];
+    file->path = path;
+    ifm_status st = ifm_mapping_open(&file->mapping, path, err);
+    if (st == IFM_OK)
+        st = ifm_safetensors_parse(&file->mapping, path, &self->list, err);
+    return st;
+}
+
+static ifm_status reserve_files(ifm_weights *self, size_t n, ifm_error *err)
+{
+    self->files = calloc(n > 0 ? n : 1, sizeof *self->files);
+    if (self->files == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for %zu weight files", n);
+    return IFM_OK;
+}
+
+static ifm_status open_single(ifm_weights *self, char *path, ifm_error *err)
+{
+    ifm_status st = reserve_files(self, 1, err);
+    if (st != IFM_OK) {
+        free(path);
+        return st;
+    }
+    return add_file(self, path, err);
+}
+
+/* Usable tensors first, each part by name. */
+static int compare_names(const void *a, const void *b)
+{
+    const ifm_tensor_entry *x = a, *y = b;
+    int left_out = (x->left_out != NULL) - (y->left_out != NULL);
+    return left_out != 0 ? left_out : strcmp(x->tensor.name, y->tensor.name);
+}
+
+static const ifm_tensor_entry *find_in(const ifm_tensor_entry *entries, size_t n,
+                                       const char *name)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, entries[middle].tensor.name);
+        if (order == 0)
+            return &entries[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+static const ifm_tensor_entry *find_entry(const ifm_weights *self, const char *name)
+{
+    const ifm_tensor_entry *entries = self->list.entries;
+    const ifm_tensor_entry *found = find_in(entries, self->n_usable, name);
+    if (found == NULL && self->list.count > self->n_usable)
+        found =
+            find_in(entries + self->n_usable, self->list.count - self->n_usable, name);
+    return found;
+}
+
+/* Sorts for lookup. Two shards with the same tensor are refused: which one is meant? */
+static ifm_status sort_tensors(ifm_weights *self, ifm_error *err)
+{
+    ifm_tensor_entry *entries = self->list.entries;
+    size_t n = self->list.count;
+    if (n == 0)
+        return ifm_fail(err, IFM_ERR_FORMAT, "%s: holds no tensors",
+                        self->n_files > 0 ? self->files[0].path : index_name);
+    qsort(entries, n, sizeof *entries, compare_names);
+    while (self->n_usable < n && entries[self->n_usable].left_out == NULL)
+        self->n_usable++;
+    for (size_t i = 0; i < n; i++) {
+        /* A name may stand among the usable of one shard and the left out of another. */
+        const ifm_tensor *tensor = &entries[i].tensor;
+        bool again = i > 0 && strcmp(tensor->name, entries[i - 1].tensor.name) == 0;
+        if (again || (i >= self->n_usable &&
+                      find_in(entries, self->n_usable, tensor->name) != NULL))
+            return ifm_fail(err, IFM_ERR_FORMAT,
+                            "%s: tensor \"%s\" is in another shard, too", tensor->file,
+                            tensor->name);
+    }
+    return IFM_OK;
+}
+
+/* A shard's name comes from a file that somebody else wrote: it must stay in its
+ * directory. */
+static bool is_plain_name(const char *name)
+{
+    return name[0] != '\0' && strchr(name, '/') == NULL && strchr(name, '\\') == NULL &&
+           strstr(name, "..") == NULL && strcmp(name, ".") != 0;
+}
+
+/* The set of shard names, as the keys of *shards (the caller's), each with its number. */
+static ifm_status collect_shards(const char *path, json_t *weight_map, json_t **shards,
+                                 ifm_error *err)
+{
+    const char *name;
+    json_t *value;
+    *shards = json_object();
+    if (*shards == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path);
+    json_object_foreach(weight_map, name, value)
+    {
+        const char *shard = json_string_value(value);
+        if (shard == NULL)
+            return ifm_fail(err, IFM_ERR_FORMAT,
+                            "%s: the shard of tensor \"%s\" is %s, expected a file name",
+                            path, name, ifm_json_kind(value));
+        if (!is_plain_name(shard))
+            return ifm_fail(err, IFM_ERR_FORMAT,
+                            "%s: shard \"%s\" of tensor \"%s\" is no plain file name in "
+                            "the same directory",
+                            path, shard, name);
+        if (json_object_get(*shards, shard) != NULL)
+            continue;
+        if (json_object_size(*shards) >= MAX_SHARDS)
+            return ifm_fail(err, IFM_ERR_LIMIT, "%s: names more than %d shards", path,
+                            MAX_SHARDS);
+        json_t *number = json_integer((json_int_t)json_object_size(*shards));
+        if (json_object_set_new(*shards, shard, number) != 0)
+            return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path);
+    }
+    return IFM_OK;
+}
+
+static ifm_status add_shards(ifm_weights *self, const char *directory, const char *path,
+                             json_t *shards, ifm_error *err)
+{
+    const char *shard;
+    json_t *number;
+    ifm_status st = reserve_files(self, json_object_size(shards), err);
+    json_object_foreach(shards, shard, number)
+    {
+        if (st != IFM_OK)
+            return st;
+        st = add_file(self, join(directory, shard), err);
+        if (st == IFM_ERR_NOT_FOUND)
+            st = ifm_fail(err, st,
+                          "%s/%s: missing, but %s needs it: is the download complete?",
+                          directory, shard, path);
+    }
+    return st;
+}
+
+/* Every tensor that the index promises is in the shard that it names. */
+static ifm_status check_index(const ifm_weights *self, const char *path,
+                              json_t *weight_map, json_t *shards, ifm_error *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(weight_map, name, value)
+    {
+        const char *shard = json_string_value(value);
+        size_t number = (size_t)json_integer_value(json_object_get(shards, shard));
+        const ifm_tensor_entry *entry = find_entry(self, name);
+        if (entry == NULL || entry->tensor.file != self->files[number].path)
+            return ifm_fail(
+                err, IFM_ERR_FORMAT,
+                "%s: says that tensor \"%s\" is in %s, but it is not: are all "
+                "files of one version?",
+                path, name, shard);
+    }
+    return IFM_OK;
+}
+
+static ifm_status open_sharded(ifm_weights *self, const char *directory, const char *path,
+                               ifm_error *err)
+{
+    json_t *index = NULL, *shards = NULL;
+    ifm_status st = ifm_json_read(path, MAX_INDEX_BYTES, &index, err);
+    if (st != IFM_OK)
+        goto done;
+    json_t *weight_map = json_object_get(index, "weight_map");
+    if (!json_is_object(weight_map)) {
+        st = ifm_fail(err, IFM_ERR_FORMAT, "%s: \"weight_map\" is %s, expected an object",
+                      path, ifm_json_kind(weight_map));
+        goto done;
+    }
+    st = collect_shards(path, weight_map, &shards, err);
+    if (st == IFM_OK)
+        st = add_shards(self, directory, path, shards, err);
+    if (st == IFM_OK)
+        st = sort_tensors(self, err);
+    if (st == IFM_OK)
+        st = check_index(self, path, weight_map, shards, err);
+done:
+    json_decref(shards);
+    json_decref(index);
+    return st;
+}
+
+/* Says what is there instead, since the reader probably knows the directory well. */
+static ifm_status no_weights(const char *directory, ifm_error *err)
+{
+    static const char *const others[] = {"pytorch_model.bin", "tf_model.h5",
+                                         "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char *path = join(directory, others[i]);
+        bool found = path != NULL && ifm_file_exists(path);
+        free(path);
+        if (found)
+            return ifm_fail(err, IFM_ERR_UNSUPPORTED,
+                            "%s: has %s, but weights are read from %s: save the model "
+                            "with save_pretrained(…, safe_serialization=True)",
+                            directory, others[i], single_name);
+    }
+    return ifm_fail(err, IFM_ERR_NOT_FOUND,
+                    "%s: has neither %s nor %s: is it a model directory?", directory,
+                    single_name, index_name);
+}
+
+static ifm_status open_directory(ifm_weights *self, const char *directory, ifm_error *err)
+{
+    ifm_status st;
+    char *single = join(directory, single_name);
+    char *index = join(directory, index_name);
+    if (single == NULL || index == NULL) {
+        st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", directory);
+    } else if (ifm_file_exists(single)) {
+        st = open_single(self, single, err);
+        single = NULL;
+        if (st == IFM_OK)
+            st = sort_tensors(self, err);
+    } else if (ifm_file_exists(index)) {
+        st = open_sharded(self, directory, index, err);
+    } else {
+        st = no_weights(directory, err);
+    }
+    free(index);
+    free(single);
+    return st;
+}
+
+ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err)
+{
+    *out = NULL;
+    ifm_weights *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path);
+    ifm_status st;
+    if (ifm_file_is_directory(path)) {
+        st = open_directory(self, path, err);
+    } else {
+        char *copy = strdup(path);
+        st = copy == NULL ? ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path)
+                          : open_single(self, copy, err);
+        if (st == IFM_OK)
+            st = sort_tensors(self, err);
+    }
+    if (st == IFM_OK)
+        *out = self;
+    else
+        ifm_weights_close(self);
+    return st;
+}
+
+const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name)
+{
+    const ifm_tensor_entry *entry = find_in(self->list.entries, self->n_usable, name);
+    return entry != NULL ? &entry->tensor : NULL;
+}
+
+const char *ifm_weights_left_out(const ifm_weights *self, const char *name)
+{
+    const ifm_tensor_entry *entry = find_entry(self, name);
+    return entry != NULL ? entry->left_out : NULL;
+}
+
+size_t ifm_weights_count(const ifm_weights *self)
+{
+    return self->n_usable;
+}
+
+const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i)
+{
+    return i < self->n_usable ? &self->list.entries[i].tensor : NULL;
+}
+
+size_t ifm_weights_file_count(const ifm_weights *self)
+{
+    return self->n_files;
+}
+
+const char *ifm_weights_file(const ifm_weights *self, size_t i, ifm_mapping *mapping)
+{
+    if (i >= self->n_files)
+        return NULL;
+    *mapping = self->files[i].mapping;
+    return self->files[i].path;
+}
+
+static uint64_t count_f32(const unsigned char *bytes, size_t n)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t x;
+        memcpy(&x, bytes + 4 * i, sizeof x); /* the file may place it anywhere */
+        count += (x & 0x7f800000u) == 0x7f800000u;
+    }
+    return count;
+}
+
+static uint64_t count_16(const unsigned char *bytes, size_t n, uint16_t exponent)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t x;
+        memcpy(&x, bytes + 2 * i, sizeof x);
+        count += (x & exponent) == exponent;
+    }
+    return count;
+}
+
+uint64_t ifm_tensor_count_nonfinite(const ifm_tensor *tensor)
+{
+    switch (tensor->dtype) {
+    case IFM_DTYPE_F32:
+        return count_f32(tensor->data, tensor->n_bytes / 4);
+    case IFM_DTYPE_F16:
+        return count_16(tensor->data, tensor->n_bytes / 2, 0x7c00);
+    case IFM_DTYPE_BF16:
+        return count_16(tensor->data, tensor->n_bytes / 2, 0x7f80);
+    case IFM_DTYPE_COUNT:
+        break;
+    }
+    return 0;
+}
