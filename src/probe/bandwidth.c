@@ -12,7 +12,7 @@ enum {
     TOUCH_STEP = 4096,     /* no page of any system is smaller */
     PASS_BYTES = 32 << 20, /* a small buffer is read again until a pass is this long */
     BUDGET_NS = 100 * 1000 * 1000,
-    MIN_PASSES = 2,
+    MIN_PASSES = IFM_PROBE_READ_WAYS,
 };
 
 typedef struct reading {
@@ -20,7 +20,10 @@ typedef struct reading {
     unsigned char *data;
     size_t part; /* bytes of each thread */
     size_t repeats;
-    uint64_t seen[IFM_PROBE_MAX_THREADS]; /* keeps the loads alive */
+    struct {
+        uint64_t sum; /* keeps the loads alive */
+        int passes;
+    } threads[IFM_PROBE_MAX_THREADS];
 } reading;
 
 static void touch(void *self, int thread, int threads)
@@ -37,10 +40,11 @@ static void read_part(void *self, int thread, int threads)
     (void)threads;
     reading *r = self;
     const unsigned char *part = r->data + (size_t)thread * r->part;
+    int way = r->threads[thread].passes++ % IFM_PROBE_READ_WAYS; /* the same in each */
     uint64_t sum = 0;
     for (size_t i = 0; i < r->repeats; i++)
-        sum += r->loops->read(part, r->part);
-    r->seen[thread] = sum;
+        sum += r->loops->read[way](part, r->part);
+    r->threads[thread].sum = sum;
 }
 
 /* The size of a part: whole blocks, at least one, and no more in all than memory allows. */

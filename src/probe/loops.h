@@ -6,11 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { IFM_PROBE_READ_WAYS = 2 };
+
 typedef struct ifm_probe_loops {
     const char *name; /* "avx512" */
     /* Reads data[n] (n a multiple of 512, data 64-byte aligned) and returns a value that
-     * depends on every byte, so that no load can be left out. */
-    uint64_t (*read)(const unsigned char *data, size_t n);
+     * depends on every byte, so that no load can be left out: from the beginning to the
+     * end, and as eight streams at once. Which is faster depends on the memory and its
+     * prefetchers (eight by a tenth on one host, but slower where the streams fall on the
+     * same cache sets), so both are tried. */
+    uint64_t (*read[IFM_PROBE_READ_WAYS])(const unsigned char *data, size_t n);
     /* `rounds` times a fixed number of operations on registers; *operations says how many
      * were done in all (a multiply-add is two). NULL: this set has nothing for the type. */
     float (*f32)(int64_t rounds, double *operations);

@@ -12,22 +12,27 @@
 #include "probe/probe.h"
 #include "probe/team.h"
 
+static void check_read(uint64_t (*read)(const unsigned char *, size_t))
+{
+    static _Alignas(64) unsigned char data[1024];
+    memset(data, 0, sizeof data);
+    assert_int_equal(read(data, sizeof data), 0);
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = 1;
+        assert_true(read(data, sizeof data) != 0);
+        data[i] = 0;
+    }
+}
+
 static void test_read_sees_every_byte(void **state)
 {
     (void)state;
-    static _Alignas(64) unsigned char data[1024];
     size_t n;
     const ifm_probe_loops *const *sets = ifm_probe_loops_usable(&n);
     assert_true(n >= 1);
-    for (size_t set = 0; set < n; set++) {
-        memset(data, 0, sizeof data);
-        assert_int_equal(sets[set]->read(data, sizeof data), 0);
-        for (size_t i = 0; i < sizeof data; i++) {
-            data[i] = 1;
-            assert_true(sets[set]->read(data, sizeof data) != 0);
-            data[i] = 0;
-        }
-    }
+    for (size_t set = 0; set < n; set++)
+        for (int way = 0; way < IFM_PROBE_READ_WAYS; way++)
+            check_read(sets[set]->read[way]);
 }
 
 static void test_arithmetic_counts(void **state)
