@@ -78,7 +78,7 @@ double ifm_probe_read_bandwidth(size_t bytes, int threads)
     ifm_probe_memory_advise_huge(self.data, total);
     int64_t best_ns = 0;
     ifm_status st =
-        ifm_probe_team_run(&(ifm_probe_plan){threads, BUDGET_NS, MIN_PASSES},
+        ifm_probe_team_run(&(ifm_probe_plan){threads, true, BUDGET_NS, MIN_PASSES},
                            &(ifm_probe_work){touch, read_part, &self}, &best_ns, NULL);
     munmap(map, mapped);
     if (st != IFM_OK)

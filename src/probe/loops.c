@@ -3,6 +3,7 @@
  *     IFM_PROBE_TABLE   the name of the table that it defines
  *     IFM_PROBE_NAME    the set's name, a string
  *     IFM_PROBE_WIDTH   bytes of one vector register
+ *     IFM_PROBE_DOTS    defined: only dot products are new in this set, f32 is as before
  * The plain loops use the compilers' vector types; what those cannot say (dot products of
  * small types) uses intrinsics, and is left out where the set has none. */
 #include "probe/loops.h"
@@ -61,6 +62,7 @@ static uint64_t read_eight(const unsigned char *data, size_t n)
     return read_streams((const words *)data, eighth, 1, eighth);
 }
 
+#ifndef IFM_PROBE_DOTS
 /* x = x a + b stays near 1, so that no operand is denormal or infinite; a and b come from
  * memory that the compiler may not look into. */
 static float f32(int64_t rounds, double *operations)
@@ -85,6 +87,7 @@ static float f32(int64_t rounds, double *operations)
         all += sum[i];
     return all;
 }
+#endif
 
 #if defined(__AVX512BF16__)
 #define HAVE_BF16
@@ -177,7 +180,9 @@ extern const ifm_probe_loops IFM_PROBE_TABLE;
 const ifm_probe_loops IFM_PROBE_TABLE = {
     .name = IFM_PROBE_NAME,
     .read = {read_once, read_eight},
+#ifndef IFM_PROBE_DOTS
     .f32 = f32,
+#endif
 #ifdef HAVE_BF16
     .bf16 = bf16,
 #endif
