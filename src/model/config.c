@@ -81,22 +81,18 @@ static ifm_status read_sizes(const json_t *json, const char *file, ifm_config *c
     struct {
         const char *key;
         int32_t max;
-        int32_t fallback; /* 0: the key must be there */
         int32_t *value;
     } sizes[] = {
-        {"n_embd", IFM_CONFIG_MAX_WIDTH, 0, &config->n_embd},
-        {"n_head", IFM_CONFIG_MAX_WIDTH, 0, &config->n_head},
-        {"n_layer", IFM_CONFIG_MAX_LAYERS, 0, &config->n_layer},
-        {"n_ctx", IFM_CONFIG_MAX_POSITIONS, GPT2_DEFAULT_POSITIONS, &config->n_positions},
-        {"n_positions", IFM_CONFIG_MAX_POSITIONS, -1, &config->n_positions},
-        {"vocab_size", IFM_CONFIG_MAX_VOCAB, GPT2_DEFAULT_VOCAB, &config->n_vocab},
-        {"n_inner", IFM_CONFIG_MAX_INNER, -2, &config->n_inner},
+        {"n_embd", IFM_CONFIG_MAX_WIDTH, &config->n_embd},
+        {"n_head", IFM_CONFIG_MAX_WIDTH, &config->n_head},
+        {"n_layer", IFM_CONFIG_MAX_LAYERS, &config->n_layer},
+        {"n_ctx", IFM_CONFIG_MAX_POSITIONS, &config->n_positions}, /* older files */
+        {"n_positions", IFM_CONFIG_MAX_POSITIONS, &config->n_positions},
+        {"vocab_size", IFM_CONFIG_MAX_VOCAB, &config->n_vocab},
     };
+    config->n_positions = GPT2_DEFAULT_POSITIONS;
+    config->n_vocab = GPT2_DEFAULT_VOCAB;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (sizes[i].fallback >= 0)
-            *sizes[i].value = sizes[i].fallback;
-        else if (sizes[i].fallback == -2)
-            *sizes[i].value = 4 * config->n_embd;
         ifm_status st =
             read_size(json, file, sizes[i].key, sizes[i].max, sizes[i].value, err);
         if (st != IFM_OK)
@@ -109,7 +105,8 @@ static ifm_status read_sizes(const json_t *json, const char *file, ifm_config *c
         return ifm_fail(err, IFM_ERR_FORMAT,
                         "%s: \"n_embd\" %d is no multiple of \"n_head\" %d", file,
                         config->n_embd, config->n_head);
-    return IFM_OK;
+    config->n_inner = 4 * config->n_embd;
+    return read_size(json, file, "n_inner", IFM_CONFIG_MAX_INNER, &config->n_inner, err);
 }
 
 static ifm_status read_epsilon(const json_t *json, const char *file, ifm_config *config,
@@ -178,7 +175,7 @@ static ifm_status check_id(const json_t *value, const char *file, const char *ke
 static ifm_status add_eos(const json_t *value, const char *file, ifm_config *config,
                           ifm_error *err)
 {
-    int32_t id;
+    int32_t id = -1;
     ifm_status st = check_id(value, file, "eos_token_id", config, &id, err);
     if (st != IFM_OK || id < 0)
         return st;
