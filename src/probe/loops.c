@@ -64,12 +64,13 @@ static uint64_t read_eight(const unsigned char *data, size_t n)
 
 #ifndef IFM_PROBE_DOTS
 /* x = x a + b stays near 1, so that no operand is denormal or infinite; a and b come from
- * memory that the compiler may not look into. */
+ * memory that the compiler may not look into, anew for each sum, so that it cannot see that
+ * all are the same. */
 static float f32(int64_t rounds, double *operations)
 {
     static const volatile float inputs[2] = {0.999F, 0.001F};
     floats a = (floats){0} + inputs[0], b = (floats){0} + inputs[1];
-#define X(i) floats x##i = b;
+#define X(i) floats x##i = (floats){0} + inputs[1];
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
@@ -96,7 +97,7 @@ static float bf16(int64_t rounds, double *operations)
     static const volatile float input = 0.001F;
     __m512 in = _mm512_set1_ps(input);
     __m512bh a = _mm512_cvtne2ps_pbh(in, in);
-#define X(i) __m512 x##i = in;
+#define X(i) __m512 x##i = _mm512_set1_ps(input);
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
@@ -117,7 +118,7 @@ static float bf16(int64_t rounds, double *operations)
     static const volatile float input = 0.001F;
     float32x4_t in = vdupq_n_f32(input);
     bfloat16x8_t a = vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(in), in);
-#define X(i) float32x4_t x##i = in;
+#define X(i) float32x4_t x##i = vdupq_n_f32(input);
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
@@ -139,7 +140,7 @@ static int32_t int8(int64_t rounds, double *operations)
 {
     static const volatile int input = 0x01010101;
     __m512i a = _mm512_set1_epi32(input), sum = a;
-#define X(i) __m512i x##i = a;
+#define X(i) __m512i x##i = _mm512_set1_epi32(input);
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
@@ -160,7 +161,7 @@ static int32_t int8(int64_t rounds, double *operations)
     static const volatile signed char input = 1;
     int8x16_t a = vdupq_n_s8(input);
     int32x4_t sum = vdupq_n_s32(0);
-#define X(i) int32x4_t x##i = sum;
+#define X(i) int32x4_t x##i = vdupq_n_s32(input);
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
