@@ -32,8 +32,8 @@ typedef struct ifm_sampling {
 } ifm_sampling;
 
 typedef struct ifm_request {
-    const int32_t *ids; /* the prompt, borrowed until ifm_generation_finish */
-    size_t n_ids;       /* ≥ 1 */
+    const int32_t *ids;     /* the prompt, borrowed until ifm_generation_finish */
+    size_t n_ids;           /* ≥ 1 */
     int32_t max_new_tokens; /* ≥ 1 */
     ifm_sampling sampling;
     bool ignore_eos;
@@ -64,7 +64,7 @@ typedef struct ifm_token {
 typedef enum ifm_finish {
     IFM_FINISH_LENGTH, /* max_new_tokens */
     IFM_FINISH_EOS,
-    IFM_FINISH_STOP,   /* a stop text appeared; the text ends before it */
+    IFM_FINISH_STOP, /* a stop text appeared; the text ends before it */
     IFM_FINISH_CANCELLED,
     IFM_FINISH_ERROR,
 } ifm_finish;

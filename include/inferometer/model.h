@@ -32,18 +32,18 @@ typedef struct ifm_model_options {
 
 /* What a model is. Strings are borrowed from the model and live as long as it. */
 typedef struct ifm_model_info {
-    const char *name;           /* last part of the path: "distilgpt2" */
-    const char *family;         /* "gpt2" */
-    const char *path;           /* the directory or file it was opened from */
-    const char *dtype;          /* of most bytes of weights: "f32", "f16", "bf16" */
-    const char *kernels;        /* the instruction set that will compute it */
-    int64_t parameters;         /* tied weights counted once */
-    int64_t file_bytes;         /* size of all weight files */
-    int64_t weight_bytes;       /* bytes of the tensors that are used */
-    int64_t decode_bytes;       /* bytes of weights that one decode step reads */
+    const char *name;     /* last part of the path: "distilgpt2" */
+    const char *family;   /* "gpt2" */
+    const char *path;     /* the directory or file it was opened from */
+    const char *dtype;    /* of most bytes of weights: "f32", "f16", "bf16" */
+    const char *kernels;  /* the instruction set that will compute it */
+    int64_t parameters;   /* tied weights counted once */
+    int64_t file_bytes;   /* size of all weight files */
+    int64_t weight_bytes; /* bytes of the tensors that are used */
+    int64_t decode_bytes; /* bytes of weights that one decode step reads */
     int32_t n_layer, n_head, n_embd, n_inner, n_positions, n_vocab;
     bool tied_head;
-    int32_t bos_id, eos_id;     /* -1: none */
+    int32_t bos_id, eos_id; /* -1: none */
 } ifm_model_info;
 
 /* Opens the model at `path`: a directory as the Hugging Face hub lays it out

@@ -34,8 +34,8 @@ typedef struct ifm_record {
 
     int32_t *input_ids; /* [n_input] */
     size_t n_input;
-    int32_t *output_ids; /* [n_tokens] */
-    int64_t *token_ns;   /* [n_tokens] after the request's start */
+    int32_t *output_ids;  /* [n_tokens] */
+    int64_t *token_ns;    /* [n_tokens] after the request's start */
     int64_t *handover_ns; /* [n_tokens] from the generation thread's push to the
                              consumer's hands; NULL: not known */
     size_t n_tokens;
@@ -44,9 +44,9 @@ typedef struct ifm_record {
     ifm_text_event *text_events; /* [n_text_events], texts point into `text` */
     size_t n_text_events;
 
-    int32_t n_logprobs;  /* 0: none asked */
-    float *logprobs;     /* [n_tokens] of the chosen tokens */
-    ifm_candidate *top;  /* [n_tokens][n_logprobs] */
+    int32_t n_logprobs; /* 0: none asked */
+    float *logprobs;    /* [n_tokens] of the chosen tokens */
+    ifm_candidate *top; /* [n_tokens][n_logprobs] */
 
     int64_t phases_ns[IFM_PHASE_COUNT];
     ifm_phase_io phase_io[IFM_PHASE_COUNT];

@@ -38,8 +38,7 @@ ifm_status ifm_mapping_open(ifm_mapping *self, const char *path, ifm_error *err)
     if (st != IFM_OK)
         return st;
     if (status.st_size > 0) {
-        void *data =
-            mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (data == MAP_FAILED) {
             st = ifm_fail_errno(err, errno, "%s: cannot map %lld bytes", path,
                                 (long long)status.st_size);

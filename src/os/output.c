@@ -20,7 +20,8 @@ ifm_status ifm_output_open(ifm_output *self, const char *path, ifm_error *err)
 {
     *self = (ifm_output){0};
     if (ifm_file_is_directory(path))
-        return ifm_fail(err, IFM_ERR_IO, "%s: is a directory, expected a file name", path);
+        return ifm_fail(err, IFM_ERR_IO, "%s: is a directory, expected a file name",
+                        path);
     size_t n = strlen(path) + 32;
     self->path = strdup(path);
     self->temporary = malloc(n);

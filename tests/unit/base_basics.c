@@ -17,7 +17,8 @@ static void error_is_one_line(void **state)
 {
     (void)state;
     ifm_error err = {0};
-    assert_int_equal(ifm_fail(&err, IFM_ERR_FORMAT, "a\nb\x1b[2J: %d", 7), IFM_ERR_FORMAT);
+    assert_int_equal(ifm_fail(&err, IFM_ERR_FORMAT, "a\nb\x1b[2J: %d", 7),
+                     IFM_ERR_FORMAT);
     assert_string_equal(err.message, "a?b?[2J: 7");
     assert_int_equal(ifm_fail_within(&err, IFM_ERR_FORMAT, "x.json"), IFM_ERR_FORMAT);
     assert_string_equal(err.message, "x.json: a?b?[2J: 7");

@@ -1,0 +1,143 @@
+#!/bin/sh
+# The checks of .ci/run, each runnable on its own:
+#     sh tools/check.sh --list        what there is
+#     sh tools/check.sh format        one, or several
+#     sh tools/check.sh all
+# "sh tools/deps.sh --dev" installs what they need.
+set -eu
+cd "$(dirname "$0")/.."
+
+# name and what it holds; check_NAME below does it.
+checks() {
+    cat <<'TABLE'
+format     every C file is as clang-format 14 writes it
+arrows     every #include follows the table in docs/architecture.md
+lengths    files of at most 600 lines; long functions are named
+shell      shellcheck finds nothing in our scripts
+docs       links in the documents lead somewhere
+gcc        gcc: no warning; the tests pass with assertions on
+clang      clang: no warning; the tests pass
+address    AddressSanitizer and UndefinedBehaviorSanitizer find nothing in the tests
+threads    ThreadSanitizer finds nothing in the tests
+TABLE
+}
+
+# Another version of clang-format breaks lines elsewhere, so it must be this one.
+clang_format() {
+    for name in clang-format-14 clang-format; do
+        if command -v $name >/dev/null && $name --version | grep -q 'version 14\.'; then
+            echo $name
+            return 0
+        fi
+    done
+    echo "check: clang-format 14 is not here (Debian: clang-format-14;" \
+        "elsewhere: pip install clang-format==14.0.6)" >&2
+    return 1
+}
+
+check_format() {
+    tool=$(clang_format)
+    git ls-files '*.c' '*.h' | xargs "$tool" --dry-run -Werror
+}
+
+check_arrows() {
+    python3 tools/check_arrows.py
+}
+
+check_lengths() {
+    python3 tools/check_lengths.py
+}
+
+check_shell() {
+    # The first lines tell what is a shell script; its name does not always.
+    git grep -lE '^#!.*\b(sh|bash)$' -- ':!*.md' | xargs shellcheck
+}
+
+check_docs() {
+    python3 tools/check_docs.py links
+}
+
+# Builds a flavour in build-NAME and runs its tests: flavour NAME [MESON OPTIONS…]
+flavour() {
+    name=$1
+    shift
+    sh tools/build.sh "build-$name" -Dwerror=true "$@"
+    # shellcheck disable=SC2086 # a command and its arguments, or nothing
+    ${run_under:-} meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet
+    sh tools/count_tests.sh "build-$name"
+}
+
+check_gcc() {
+    CC=$(cached gcc) flavour gcc -Dbuildtype=debugoptimized -Db_ndebug=false
+}
+
+check_clang() {
+    CC=$(cached clang) flavour clang
+}
+
+check_address() {
+    export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    CC=$(cached clang) flavour address -Dbuildtype=debugoptimized -Db_ndebug=false \
+        -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dc_args=-fno-sanitize-recover=all
+}
+
+check_threads() {
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    # Its shadow memory lies at fixed places, where a kernel that randomizes addresses with
+    # more than 28 bits may put something else.
+    if setarch -R true 2>/dev/null; then
+        run_under="setarch -R"
+    fi
+    CC=$(cached clang) flavour threads -Dbuildtype=debugoptimized -Db_ndebug=false \
+        -Db_sanitize=thread -Db_lundef=false
+}
+
+# ccache makes a second run quick where it is there; nothing needs it.
+cached() {
+    if command -v ccache >/dev/null; then
+        echo "ccache $1"
+    else
+        echo "$1"
+    fi
+}
+
+names() {
+    checks | cut -d' ' -f1
+}
+
+if [ $# = 0 ]; then
+    set -- --list
+fi
+if [ "$1" = --list ]; then
+    checks
+    exit 0
+fi
+if [ "$1" = all ]; then
+    # shellcheck disable=SC2046 # a list of words
+    set -- $(names)
+fi
+for name in "$@"; do
+    if ! names | grep -qx -- "$name"; then
+        echo "check: there is no check \"$name\"; there are:" >&2
+        checks >&2
+        exit 2
+    fi
+done
+failed=
+for name in "$@"; do
+    # Not in a condition: there "set -e" would be off inside of the check.
+    set +e
+    (
+        set -e
+        "check_$name"
+    )
+    status=$?
+    set -e
+    [ $status = 0 ] || failed="$failed $name"
+done
+if [ -n "$failed" ]; then
+    echo "check: failed:$failed" >&2
+    exit 1
+fi
