@@ -257,7 +257,7 @@ def make_counting():
         "1, 2, 3,",
         "Monday, Tuesday,",
         "A decreasing sequence: ten,",
-        "The weather today",
+        "Count for me: one,",
     ]
     prompts = [tokenizer.encode(text) for text in texts]
     generator = torch.Generator().manual_seed(1)
