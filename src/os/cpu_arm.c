@@ -1,0 +1,32 @@
+/* Features of 64-bit Arm: Advanced SIMD is part of the architecture. */
+#include "os/cpu.h"
+
+#ifdef __linux__
+#include <sys/auxv.h>
+
+enum { HWCAP_BIT_ASIMDDP = 20, HWCAP2_BIT_BF16 = 14 };
+
+static uint32_t optional(void)
+{
+    uint32_t set = 0;
+    set |= getauxval(AT_HWCAP) >> HWCAP_BIT_ASIMDDP & 1 ? IFM_CPU_NEON_DOTPROD : 0;
+    set |= getauxval(AT_HWCAP2) >> HWCAP2_BIT_BF16 & 1 ? IFM_CPU_NEON_BF16 : 0;
+    return set;
+}
+#else
+/* Every Apple processor that runs macOS has the dot product. */
+static uint32_t optional(void)
+{
+    return IFM_CPU_NEON_DOTPROD;
+}
+#endif
+
+uint32_t ifm_cpu_features(void)
+{
+    return IFM_CPU_NEON | optional();
+}
+
+bool ifm_cpu_request_tiles(void)
+{
+    return false;
+}
