@@ -1,0 +1,139 @@
+/*
+ * Compute kernels: one table of functions per instruction set.
+ *
+ * The scalar table is the specification: plain loops, libm, correct by reading. Every other
+ * table starts as a copy of a lesser one and replaces what it does better, as dav1d fills
+ * its context; tests/checkkern compares each function with the scalar one and times it.
+ *
+ * A weight matrix lies in one of two ways, and is used where it lies:
+ *     KN   [K in, N out]: GPT-2's Conv1D;       y[n] = Σ_k x[k] w[k][n]
+ *     NK   [N out, K in]: the tied output head; y[n] = Σ_k x[k] w[n][k]
+ *
+ * Functions of a table work on one thread's part. A result does not depend on how the
+ * columns are divided among threads: each output is summed in an order that its own
+ * position does not influence. kern/matmul.h divides the work.
+ *
+ * No function allocates or fails. Pointers need the alignment of a byte, unless said.
+ */
+#ifndef IFM_KERN_KERN_H
+#define IFM_KERN_KERN_H
+
+#include "format/dtype.h"
+
+typedef enum ifm_layout {
+    IFM_LAYOUT_KN,
+    IFM_LAYOUT_NK,
+    IFM_LAYOUT_COUNT,
+} ifm_layout;
+
+/* A part of a product: y[t][n] = Σ_{k0 ≤ k < k1} x[t][k] w(k, n) for t < T, n0 ≤ n < n1,
+ * or y[t][n] += that. Nothing else of y is written. */
+typedef struct ifm_product {
+    const float *x; /* [T, K], rows x_stride floats apart */
+    int64_t x_stride;
+    const void *w; /* [K, N] or [N, K], rows w_stride elements apart */
+    int64_t w_stride;
+    float *y; /* [T, N], rows y_stride floats apart */
+    int64_t y_stride;
+    int64_t t;
+    int64_t k0, k1;
+    int64_t n0, n1;
+    bool accumulate;
+} ifm_product;
+
+typedef void (*ifm_product_fn)(const ifm_product *p);
+
+/* The same for many rows, with `scratch` to lay blocks of weights in (64-byte aligned,
+ * scratch_bytes of the table). */
+typedef void (*ifm_gemm_fn)(const ifm_product *p, void *scratch);
+
+typedef enum ifm_kern_activation {
+    IFM_KERN_LINEAR,
+    IFM_KERN_GELU_NEW, /* x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), Hendrycks 2016 */
+    IFM_KERN_GELU,     /* x/2 (1 + erf(x/√2)) */
+    IFM_KERN_RELU,
+    IFM_KERN_ACTIVATION_COUNT,
+} ifm_kern_activation;
+
+/* What follows the sums of a product: y[t][n] = f(bias[n] + Σ_s part[s][t][n]), in order of
+ * s, or y[t][n] += that when `add` is set. */
+typedef struct ifm_epilogue {
+    const float *part;    /* [S, T, N], rows part_stride floats apart */
+    int64_t part_stride;  /* from row to row */
+    int64_t slice_stride; /* from slice to slice */
+    int64_t slices;       /* S ≥ 1 */
+    const float *bias;    /* [N], or NULL */
+    float *y;             /* [T, N]; may be `part` when S = 1 */
+    int64_t y_stride;
+    int64_t t;
+    int64_t n0, n1;
+    ifm_kern_activation activation;
+    bool add;
+} ifm_epilogue;
+
+/* Keys of one head lie in blocks of IFM_KEY_BLOCK positions, [P/16, D, 16]: the scores of
+ * 16 positions are computed side by side and no sum runs across a register. */
+enum { IFM_KEY_BLOCK = 16 };
+
+/* Attention of one head, T queries that stand at positions first … first + T - 1:
+ *     a[i][p] = softmax_p(scale q[i]·k[p]),  p ≤ first + i
+ *     out[i]  = Σ_p a[i][p] v[p] */
+typedef struct ifm_attention {
+    const float *q; /* [T, D], rows q_stride floats apart */
+    int64_t q_stride;
+    const float *k; /* [P/16, D, 16] */
+    const float *v; /* [P, D] */
+    float *out;     /* [T, D], rows out_stride floats apart */
+    int64_t out_stride;
+    int64_t t, d, first;
+    float scale;
+    float *scores; /* scratch: [IFM_ATTENTION_ROWS, P rounded up to 16] */
+} ifm_attention;
+
+/* Queries that one call may work on at once: the rows of `scores`. */
+enum { IFM_ATTENTION_ROWS = 8 };
+
+typedef struct ifm_kern {
+    const char *name;
+    uint32_t needs; /* IFM_CPU_… features */
+
+    /* y[i] = x[i], exactly; n ≥ 0. */
+    void (*to_f32[IFM_DTYPE_COUNT])(float *y, const void *x, int64_t n);
+
+    /* y = (x - mean) / √(variance + eps) ∘ gain + bias over n ≥ 1 values; variance is the
+     * mean of squares of x - mean (Ba et al. 2016). y may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *gain, const float *bias,
+                       int64_t n, float eps);
+
+    /* Products of few rows, bound by reading w. */
+    ifm_product_fn product[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
+
+    /* Products of many rows, bound by arithmetic; NULL: use `product`. */
+    ifm_gemm_fn gemm[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
+    int64_t gemm_from[IFM_DTYPE_COUNT]; /* least T for which gemm is the faster one */
+    size_t scratch_bytes;               /* of scratch that gemm needs, per thread */
+
+    void (*epilogue)(const ifm_epilogue *e);
+
+    void (*attend)(const ifm_attention *a);
+
+    /* Index of the largest of x[n], n ≥ 1; of equals the first; NaN is never the largest
+     * (0 when all are NaN). */
+    int64_t (*argmax)(const float *x, int64_t n);
+
+    /* *max = max_i x[i], *sum = Σ_i exp(x[i] - *max), n ≥ 1: log Σ exp x = max + log sum.
+     * Undefined for NaN. */
+    void (*max_sum_exp)(const float *x, int64_t n, float *max, double *sum);
+} ifm_kern;
+
+/* The tables that this build has and this processor can run, worst first, at most `cap` of
+ * them; returns how many there are. The first is always "scalar". */
+enum { IFM_KERN_MAX = 8 };
+int ifm_kernels_available(const ifm_kern *tables[], int cap);
+
+/* The table called `name`; NULL: the one that the environment variable IFM_KERNELS names,
+ * else the best available. A name that is unknown or that this processor cannot run is an
+ * UNSUPPORTED error that lists those it can. Tables live as long as the process. */
+ifm_status ifm_kernels_find(const char *name, const ifm_kern **out, ifm_error *err);
+
+#endif

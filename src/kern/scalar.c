@@ -1,0 +1,167 @@
+/*
+ * The scalar kernels: the specification. Nothing here is clever; sums whose order a reader
+ * could argue about are taken in double, so that this is also the more exact answer.
+ */
+#include "kern/tables.h"
+
+#include <math.h>
+#include <string.h>
+
+static float read_number(const void *w, int64_t i, ifm_dtype dtype)
+{
+    if (dtype == IFM_DTYPE_F32) {
+        float x;
+        memcpy(&x, (const char *)w + i * 4, sizeof x);
+        return x;
+    }
+    uint16_t half;
+    memcpy(&half, (const char *)w + i * 2, sizeof half);
+    return dtype == IFM_DTYPE_F16 ? ifm_f16_to_f32(half) : ifm_bf16_to_f32(half);
+}
+
+static void product(const ifm_product *p, ifm_layout layout, ifm_dtype dtype)
+{
+    for (int64_t t = 0; t < p->t; t++)
+        for (int64_t n = p->n0; n < p->n1; n++) {
+            float *y = &p->y[t * p->y_stride + n];
+            double sum = p->accumulate ? *y : 0;
+            for (int64_t k = p->k0; k < p->k1; k++) {
+                const int64_t i =
+                    layout == IFM_LAYOUT_KN ? k * p->w_stride + n : n * p->w_stride + k;
+                sum += (double)p->x[t * p->x_stride + k] * read_number(p->w, i, dtype);
+            }
+            *y = (float)sum;
+        }
+}
+
+#define DEFINE_PRODUCT(NAME, name, bytes)                                                \
+    static void product_kn_##NAME(const ifm_product *p)                                  \
+    {                                                                                    \
+        product(p, IFM_LAYOUT_KN, IFM_DTYPE_##NAME);                                     \
+    }                                                                                    \
+    static void product_nk_##NAME(const ifm_product *p)                                  \
+    {                                                                                    \
+        product(p, IFM_LAYOUT_NK, IFM_DTYPE_##NAME);                                     \
+    }                                                                                    \
+    static void to_f32_##NAME(float *y, const void *x, int64_t n)                        \
+    {                                                                                    \
+        for (int64_t i = 0; i < n; i++)                                                  \
+            y[i] = read_number(x, i, IFM_DTYPE_##NAME);                                  \
+    }
+IFM_DTYPE_LIST(DEFINE_PRODUCT)
+
+static void layer_norm(float *y, const float *x, const float *gain, const float *bias,
+                       int64_t n, float eps)
+{
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    const double mean = sum / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    const double scale = 1 / sqrt(squares / (double)n + eps);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)((x[i] - mean) * scale * gain[i] + bias[i]);
+}
+
+static float activate(float x, ifm_kern_activation activation)
+{
+    switch (activation) {
+    case IFM_KERN_GELU_NEW:
+        return 0.5f * x * (1 + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+    case IFM_KERN_GELU:
+        return 0.5f * x * (1 + erff(x * 0.7071067812f));
+    case IFM_KERN_RELU:
+        return x > 0 ? x : 0;
+    default:
+        return x;
+    }
+}
+
+static void epilogue(const ifm_epilogue *e)
+{
+    for (int64_t t = 0; t < e->t; t++)
+        for (int64_t n = e->n0; n < e->n1; n++) {
+            float sum = 0;
+            for (int64_t s = 0; s < e->slices; s++)
+                sum += e->part[s * e->slice_stride + t * e->part_stride + n];
+            if (e->bias)
+                sum += e->bias[n];
+            sum = activate(sum, e->activation);
+            float *y = &e->y[t * e->y_stride + n];
+            *y = e->add ? *y + sum : sum;
+        }
+}
+
+/* Key component d of position p. */
+static float key(const ifm_attention *a, int64_t p, int64_t d)
+{
+    return a->k[(p / IFM_KEY_BLOCK * a->d + d) * IFM_KEY_BLOCK + p % IFM_KEY_BLOCK];
+}
+
+static void attend_one(const ifm_attention *a, int64_t i)
+{
+    const int64_t seen = a->first + i + 1;
+    float *scores = a->scores, max = -INFINITY;
+    for (int64_t p = 0; p < seen; p++) {
+        double dot = 0;
+        for (int64_t d = 0; d < a->d; d++)
+            dot += (double)a->q[i * a->q_stride + d] * key(a, p, d);
+        scores[p] = (float)dot * a->scale;
+        max = scores[p] > max ? scores[p] : max;
+    }
+    double sum = 0;
+    for (int64_t p = 0; p < seen; p++) {
+        scores[p] = expf(scores[p] - max);
+        sum += scores[p];
+    }
+    for (int64_t d = 0; d < a->d; d++) {
+        double mixed = 0;
+        for (int64_t p = 0; p < seen; p++)
+            mixed += (double)scores[p] * a->v[p * a->d + d];
+        a->out[i * a->out_stride + d] = (float)(mixed / sum);
+    }
+}
+
+static void attend(const ifm_attention *a)
+{
+    for (int64_t i = 0; i < a->t; i++)
+        attend_one(a, i);
+}
+
+static int64_t argmax(const float *x, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] > x[best] || (isnan(x[best]) && !isnan(x[i])))
+            best = i;
+    return best;
+}
+
+static void max_sum_exp(const float *x, int64_t n, float *max, double *sum)
+{
+    *max = x[0];
+    for (int64_t i = 1; i < n; i++)
+        *max = x[i] > *max ? x[i] : *max;
+    *sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        *sum += exp((double)x[i] - *max);
+}
+
+void ifm_kern_scalar(ifm_kern *table)
+{
+    *table = (ifm_kern){
+        .name = "scalar",
+        .layer_norm = layer_norm,
+        .epilogue = epilogue,
+        .attend = attend,
+        .argmax = argmax,
+        .max_sum_exp = max_sum_exp,
+    };
+#define FILL(NAME, name, bytes)                                                          \
+    table->product[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = product_kn_##NAME;                 \
+    table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
+    table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;
+    IFM_DTYPE_LIST(FILL)
+#undef FILL
+}
