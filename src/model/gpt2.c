@@ -1,0 +1,234 @@
+/*
+ * The forward pass of GPT-2 (Radford et al. 2019), read from top to bottom.
+ *
+ *     x = wte[id] + wpe[position]
+ *     for each layer:  x += attention(norm(x));  x += mlp(norm(x))
+ *     logits = norm(x) wteᵀ
+ *
+ * Every thread of the pool runs this function at once on its part of each step; a barrier
+ * stands wherever a step reads what another thread wrote. R rows of a pass, C width,
+ * H heads, D head width, F width of the feed-forward layer, P positions, V vocabulary.
+ */
+#include "model/session.h"
+
+/* One thread in one pass. */
+typedef struct pass {
+    ifm_session *session;
+    const ifm_model *model;
+    ifm_team team;
+    int64_t c, f, h, d, p; /* p: positions of a head's cache */
+    float *x;              /* [R, C] */
+    float *wide;           /* [R, 3C] or [R, F] */
+    float *mixed;          /* [R, C] */
+} pass;
+
+static float *floats_at(const ifm_session *session, size_t offset)
+{
+    return (float *)(void *)(session->block + offset);
+}
+
+static pass begin_pass(ifm_session *session, int thread)
+{
+    const ifm_model *model = session->model;
+    const ifm_config *config = &model->config;
+    return (pass){
+        .session = session,
+        .model = model,
+        .team = {.kern = model->kern,
+                 .pool = session->pool,
+                 .thread = thread,
+                 .threads = ifm_pool_threads(session->pool),
+                 .parts = floats_at(session, session->at.parts),
+                 .scratch = session->block + session->at.scratch +
+                            (size_t)thread * session->at.scratch_stride},
+        .c = config->n_embd,
+        .f = config->n_inner,
+        .h = config->n_head,
+        .d = config->n_embd / config->n_head,
+        .p = session->at.positions,
+        .x = floats_at(session, session->at.x),
+        .wide = floats_at(session, session->at.wide),
+        .mixed = floats_at(session, session->at.mixed),
+    };
+}
+
+static void barrier(const pass *self)
+{
+    ifm_pool_barrier(self->team.pool);
+}
+
+/* x[i] = wte[id] + wpe[position] */
+static void embed(const pass *self)
+{
+    const ifm_tensor *wte = self->model->gpt2.wte, *wpe = self->model->gpt2.wpe;
+    const ifm_kern *kern = self->team.kern;
+    const int64_t wte_row = self->c * (int64_t)ifm_dtype_bytes(wte->dtype);
+    const int64_t wpe_row = self->c * (int64_t)ifm_dtype_bytes(wpe->dtype);
+    float *position = (float *)self->team.scratch; /* [C] */
+    for (int32_t i = self->team.thread; i < self->session->n_rows;
+         i += self->team.threads) {
+        const ifm_row row = self->session->rows[i];
+        float *x = self->x + i * self->session->at.x_stride;
+        kern->to_f32[wte->dtype](x, (const char *)wte->data + row.id * wte_row, self->c);
+        kern->to_f32[wpe->dtype](
+            position, (const char *)wpe->data + row.position * wpe_row, self->c);
+        for (int64_t j = 0; j < self->c; j++)
+            x[j] += position[j];
+    }
+}
+
+/* norm(x) of rows [first, first + n): [n, C], rows x_stride apart, ready to be read. Few
+ * rows are computed by each thread for itself. */
+static const float *normalise(const pass *self, const ifm_norm *norm, int64_t first,
+                              int64_t n)
+{
+    const ifm_session_layout *at = &self->session->at;
+    const float eps = self->model->config.layer_norm_eps;
+    const bool few = n <= IFM_SESSION_FEW_ROWS;
+    float *out = floats_at(self->session, few ? at->few : at->norm);
+    int64_t begin = 0, end = n;
+    if (few)
+        out += self->team.thread * IFM_SESSION_FEW_ROWS * at->x_stride;
+    else
+        ifm_pool_part(n, 1, self->team.thread, self->team.threads, &begin, &end);
+    for (int64_t i = begin; i < end; i++)
+        self->team.kern->layer_norm(out + i * at->x_stride,
+                                    self->x + (first + i) * at->x_stride, norm->gain,
+                                    norm->bias, self->c, eps);
+    if (!few)
+        barrier(self);
+    return out;
+}
+
+/* y[n, N] = f(x[n, K] W + bias), or y += x W + bias; then y is ready to be read. */
+static void linear(const pass *self, const ifm_linear *linear, const float *x,
+                   int64_t x_stride, float *y, int64_t y_stride, int64_t n,
+                   ifm_kern_activation activation, bool add)
+{
+    ifm_matmul_run(&self->team, &(ifm_matmul){.x = x,
+                                              .x_stride = x_stride,
+                                              .w = &linear->w,
+                                              .bias = linear->bias,
+                                              .y = y,
+                                              .y_stride = y_stride,
+                                              .t = n,
+                                              .activation = activation,
+                                              .add = add});
+    barrier(self);
+}
+
+/* One head's part of a layer's KV cache. */
+static float *keys_of(const pass *self, int32_t layer, int64_t head)
+{
+    return floats_at(self->session, self->session->at.keys) +
+           (layer * self->h + head) * self->p * self->d;
+}
+
+static float *values_of(const pass *self, int32_t layer, int64_t head)
+{
+    return floats_at(self->session, self->session->at.values) +
+           (layer * self->h + head) * self->p * self->d;
+}
+
+/* Copies this pass's keys and values of one head into the cache. */
+static void remember(const pass *self, int32_t layer, int64_t head)
+{
+    const int64_t d = self->d, stride = self->session->at.wide_stride;
+    float *keys = keys_of(self, layer, head), *values = values_of(self, layer, head);
+    for (int32_t i = 0; i < self->session->n_rows; i++) {
+        const int64_t position = self->session->rows[i].position;
+        const float *k = self->wide + i * stride + self->c + head * d;
+        const float *v = k + self->c;
+        float *block = keys + position / IFM_KEY_BLOCK * IFM_KEY_BLOCK * d +
+                       position % IFM_KEY_BLOCK;
+        for (int64_t j = 0; j < d; j++) {
+            block[j * IFM_KEY_BLOCK] = k[j];
+            values[position * d + j] = v[j];
+        }
+    }
+}
+
+/* mixed[i] of rows [first, R) and this thread's heads. Each head is one thread's from the
+ * cache to the output, so no barrier stands between. */
+static void attend(const pass *self, int32_t layer, int64_t first)
+{
+    const ifm_session *s = self->session;
+    int64_t begin, end;
+    ifm_pool_part(self->h, 1, self->team.thread, self->team.threads, &begin, &end);
+    for (int64_t head = begin; head < end; head++) {
+        remember(self, layer, head);
+        if (first >= s->n_rows)
+            continue;
+        self->team.kern->attend(&(ifm_attention){
+            .q = self->wide + first * s->at.wide_stride + head * self->d,
+            .q_stride = s->at.wide_stride,
+            .k = keys_of(self, layer, head),
+            .v = values_of(self, layer, head),
+            .out = self->mixed + first * s->at.x_stride + head * self->d,
+            .out_stride = s->at.x_stride,
+            .t = s->n_rows - first,
+            .d = self->d,
+            .first = s->rows[first].position,
+            .scale = ifm_config_attention_scale(&self->model->config, layer),
+            .scores = floats_at(s, s->at.scores) +
+                      self->team.thread * IFM_ATTENTION_ROWS * self->p,
+        });
+    }
+    barrier(self);
+}
+
+static ifm_kern_activation activation_of(const ifm_config *config)
+{
+    switch (config->activation) {
+    case IFM_ACTIVATION_GELU:
+        return IFM_KERN_GELU;
+    case IFM_ACTIVATION_RELU:
+        return IFM_KERN_RELU;
+    default:
+        return IFM_KERN_GELU_NEW;
+    }
+}
+
+/* One layer. Of the last layer only the keys and values of all rows are needed, and the
+ * rest of the rows from `first` on. */
+static void run_layer(const pass *self, int32_t i, int64_t first)
+{
+    const ifm_gpt2_layer *layer = &self->model->gpt2.layers[i];
+    const ifm_session_layout *at = &self->session->at;
+    const int64_t all = self->session->n_rows, n = all - first;
+    float *x = self->x + first * at->x_stride;
+
+    const float *norm = normalise(self, &layer->ln_1, 0, all);
+    linear(self, &layer->attn_qkv, norm, at->x_stride, self->wide, at->wide_stride, all,
+           IFM_KERN_LINEAR, false);
+    attend(self, i, first);
+    if (n == 0)
+        return;
+    linear(self, &layer->attn_proj, self->mixed + first * at->x_stride, at->x_stride, x,
+           at->x_stride, n, IFM_KERN_LINEAR, true);
+
+    norm = normalise(self, &layer->ln_2, first, n);
+    linear(self, &layer->mlp_fc, norm, at->x_stride, self->wide, at->wide_stride, n,
+           activation_of(&self->model->config), false);
+    linear(self, &layer->mlp_proj, self->wide, at->wide_stride, x, at->x_stride, n,
+           IFM_KERN_LINEAR, true);
+}
+
+void ifm_gpt2_forward(void *session, int thread)
+{
+    const pass self = begin_pass(session, thread);
+    const int32_t layers = self.model->config.n_layer;
+    const int64_t rows = self.session->n_rows;
+    const int64_t last = self.session->want_logits ? rows - 1 : rows;
+
+    embed(&self);
+    barrier(&self);
+    for (int32_t i = 0; i < layers; i++)
+        run_layer(&self, i, i + 1 < layers ? 0 : last);
+    if (!self.session->want_logits)
+        return;
+    const float *norm = normalise(&self, &self.model->gpt2.ln_f, last, 1);
+    linear(&self, &self.model->gpt2.head, norm, self.session->at.x_stride,
+           floats_at(self.session, self.session->at.logits), self.model->config.n_vocab,
+           1, IFM_KERN_LINEAR, false);
+}

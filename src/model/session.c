@@ -1,0 +1,175 @@
+/* Sessions: the block of memory, its layout, and passes of at most R rows. */
+#include "model/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "os/cpu.h"
+#include "os/pages.h"
+
+enum {
+    LINE = 64,    /* bytes: every array starts at a cache line */
+    ROW_PAD = 16, /* floats, see session.h */
+};
+
+static size_t place(size_t *end, size_t bytes)
+{
+    const size_t at = *end;
+    *end = at + ifm_align_up(bytes, LINE);
+    return at;
+}
+
+static size_t place_floats(size_t *end, int64_t a, int64_t b)
+{
+    return place(end, (size_t)a * (size_t)b * sizeof(float));
+}
+
+static int64_t padded(int64_t n)
+{
+    return (int64_t)ifm_align_up((size_t)n, ROW_PAD) + ROW_PAD;
+}
+
+/* Sizes are bounded by the checks of config.h: their products stay below 2^63. */
+static ifm_session_layout layout_of(const ifm_model *model, int32_t positions,
+                                    int threads)
+{
+    const ifm_config *c = &model->config;
+    const int64_t width = c->n_embd, heads_width = (int64_t)c->n_layer * width;
+    const int64_t wide = 3 * width > c->n_inner ? 3 * width : c->n_inner;
+    ifm_session_layout at = {
+        .positions = (int64_t)ifm_align_up((size_t)positions, IFM_KEY_BLOCK),
+        .rows = positions < IFM_SESSION_ROWS ? positions : IFM_SESSION_ROWS,
+        .x_stride = padded(width),
+        .wide_stride = padded(wide),
+    };
+    const size_t row = (size_t)width * sizeof(float);
+    const size_t scratch = model->kern->scratch_bytes;
+    at.scratch_stride = ifm_align_up(scratch > row ? scratch : row, LINE);
+    at.keys = place_floats(&at.bytes, heads_width, at.positions);
+    at.values = place_floats(&at.bytes, heads_width, at.positions);
+    at.x = place_floats(&at.bytes, at.rows, at.x_stride);
+    at.norm = place_floats(&at.bytes, at.rows, at.x_stride);
+    at.few = place_floats(&at.bytes, threads, IFM_SESSION_FEW_ROWS * at.x_stride);
+    at.wide = place_floats(&at.bytes, at.rows, at.wide_stride);
+    at.mixed = place_floats(&at.bytes, at.rows, at.x_stride);
+    at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
+    at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);
+    at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);
+    at.logits = place_floats(&at.bytes, 1, c->n_vocab);
+    at.row_list = place(&at.bytes, (size_t)at.rows * sizeof(ifm_row));
+    return at;
+}
+
+static int threads_of(const ifm_session_options *options)
+{
+    return options->threads > 0 ? options->threads : ifm_cpu_room_now().threads;
+}
+
+size_t ifm_session_bytes(const ifm_model *model, const ifm_session_options *options)
+{
+    return layout_of(model, options->positions, threads_of(options)).bytes;
+}
+
+ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *options,
+                           ifm_session **out, ifm_error *err)
+{
+    const int32_t most = model->config.n_positions;
+    if (options->positions < 1 || options->positions > most)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "session: %" PRId32 " positions, expected 1 … %" PRId32
+                        " (n_positions of the model)",
+                        options->positions, most);
+    ifm_session *self = calloc(1, sizeof *self);
+    if (!self)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "session: no memory");
+    self->model = model;
+    self->room = options->positions;
+    ifm_status status = ifm_pool_new(threads_of(options), &self->pool, err);
+    if (status != IFM_OK)
+        goto done;
+    self->at = layout_of(model, options->positions, ifm_pool_threads(self->pool));
+    self->block = ifm_pages_new(self->at.bytes);
+    if (!self->block) {
+        status = ifm_fail(err, IFM_ERR_NO_MEMORY,
+                          "session: no %zu bytes for %" PRId32 " positions",
+                          self->at.bytes, options->positions);
+        goto done;
+    }
+    self->rows = (ifm_row *)(void *)(self->block + self->at.row_list);
+done:
+    if (status != IFM_OK) {
+        ifm_session_free(self);
+        self = NULL;
+    }
+    *out = self;
+    return status;
+}
+
+void ifm_session_free(ifm_session *session)
+{
+    if (!session)
+        return;
+    ifm_pool_free(session->pool);
+    ifm_pages_free(session->block, session->at.bytes);
+    free(session);
+}
+
+static ifm_status check_request(const ifm_session *session, const int32_t *ids, int32_t n,
+                                ifm_error *err)
+{
+    if (n < 1)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "eval: %" PRId32 " tokens, expected 1 or "
+                        "more",
+                        n);
+    if (n > session->room - session->length)
+        return ifm_fail(err, IFM_ERR_LIMIT,
+                        "eval: %" PRId32 " tokens after %" PRId32
+                        " do not fit into a session of %" PRId32 " positions",
+                        n, session->length, session->room);
+    for (int32_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= session->model->config.n_vocab)
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "eval: token %" PRId32 " has the id %" PRId32
+                            ", the vocabulary ends at %" PRId32,
+                            i, ids[i], session->model->config.n_vocab - 1);
+    return IFM_OK;
+}
+
+ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
+                            const float **logits, ifm_error *err)
+{
+    const ifm_status status = check_request(session, ids, n, err);
+    if (status != IFM_OK)
+        return status;
+    for (int32_t done = 0; done < n; done += session->n_rows) {
+        const int32_t left = n - done, most = (int32_t)session->at.rows;
+        session->n_rows = left < most ? left : most;
+        session->want_logits = session->n_rows == left;
+        for (int32_t i = 0; i < session->n_rows; i++)
+            session->rows[i] = (ifm_row){ids[done + i], session->length + i};
+        ifm_pool_run(session->pool, ifm_gpt2_forward, session);
+        session->length += session->n_rows;
+    }
+    *logits = (const float *)(const void *)(session->block + session->at.logits);
+    return IFM_OK;
+}
+
+int32_t ifm_session_length(const ifm_session *session)
+{
+    return session->length;
+}
+
+void ifm_session_truncate(ifm_session *session, int32_t n_tokens)
+{
+    if (n_tokens >= 0 && n_tokens < session->length)
+        session->length = n_tokens;
+}
+
+int32_t ifm_session_threads(const ifm_session *session)
+{
+    return ifm_pool_threads(session->pool);
+}

@@ -1,0 +1,66 @@
+/*
+ * A session in memory: one block that holds the KV cache, the activations of a pass, and
+ * each thread's scratch.
+ *
+ * Rows of activations are `pad` floats longer than they need to be: with widths that are
+ * multiples of 1024, all rows would fall into the same sets of the first cache.
+ */
+#ifndef IFM_MODEL_SESSION_H
+#define IFM_MODEL_SESSION_H
+
+#include "model/model.h"
+#include "os/pool.h"
+
+/* Tokens of a prompt that one pass computes: more share each reading of the weights, fewer
+ * keep the activations in the second cache. */
+enum { IFM_SESSION_ROWS = 256 };
+
+/* Fewer rows than this are normalised by every thread for itself: cheaper than a barrier. */
+enum { IFM_SESSION_FEW_ROWS = 8 };
+
+/* One row of a pass: a token and where it stands in its sequence. */
+typedef struct ifm_row {
+    int32_t id;
+    int32_t position;
+} ifm_row;
+
+/* How the block is laid out: offsets in bytes, strides in floats. R rows of a pass. */
+typedef struct ifm_session_layout {
+    int64_t positions;   /* of the KV cache, rounded up to whole key blocks */
+    int64_t rows;        /* R */
+    int64_t x_stride;    /* C padded */
+    int64_t wide_stride; /* max(3C, F) padded */
+    size_t keys;         /* [L, H, P/16, D, 16] */
+    size_t values;       /* [L, H, P, D] */
+    size_t x;            /* [R, C] the residual stream */
+    size_t norm;         /* [R, C] normalised */
+    size_t few;          /* [threads, FEW_ROWS, C] the same, each thread's own */
+    size_t wide;   /* [R, 3C] queries, keys, values; [R, F] the feed-forward layer */
+    size_t mixed;  /* [R, C] attention's output */
+    size_t parts;  /* see ifm_matmul_parts */
+    size_t scores; /* [threads, ATTENTION_ROWS, P] */
+    size_t scratch_stride; /* bytes of scratch a thread: for the kernels, or [C] floats */
+    size_t scratch;        /* [threads] scratch_stride bytes */
+    size_t logits;         /* [V] */
+    size_t row_list;       /* [R] ifm_row */
+    size_t bytes;
+} ifm_session_layout;
+
+struct ifm_session {
+    const ifm_model *model;
+    ifm_pool *pool;
+    ifm_session_layout at;
+    unsigned char *block; /* [at.bytes] */
+    int32_t room;         /* positions that may be used */
+    int32_t length;       /* positions that are */
+    /* The pass that is going on: */
+    ifm_row *rows; /* [n_rows], of positions length … length + n_rows - 1 */
+    int32_t n_rows;
+    bool want_logits; /* of the last row */
+};
+
+/* One pass over session->rows: appends them to the KV cache and, when want_logits is set,
+ * computes the logits of the last. A task for the session's pool. */
+void ifm_gpt2_forward(void *session, int thread);
+
+#endif
