@@ -1,0 +1,241 @@
+/* inferometer run: one request, cold and warm. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/run_outputs.h"
+#include "cli/run_setup.h"
+#include "measure/verdict.h"
+#include "os/host.h"
+#include "os/terminal.h"
+#include "probe/probe.h"
+#include "report/report.h"
+#include "target/native.h"
+#include "target/plan.h"
+
+#define REQUEST "The request"
+#define RUNS    "The runs"
+#define ENGINE  "The engine"
+#define CHOICE  "Choosing the next token"
+#define OUTPUT  "Output"
+
+static const ifm_option options[] = {
+    {"model", 'm', IFM_OPTION_STRING, "MODEL", 0, 0, NULL, REQUEST,
+     "a directory as the Hugging Face hub lays it out, a .safetensors file, or the "
+     "bundled "
+     "model, counting"},
+    {"prompt", 'p', IFM_OPTION_STRING, "TEXT", 0, 0, "An increasing sequence: one,",
+     REQUEST, "the text to continue"},
+    {"prompt-file", 'f', IFM_OPTION_STRING, "FILE", 0, 0, NULL, REQUEST,
+     "read the prompt from a file (- for standard input), less one line feed at its end"},
+    {"prompt-ids", 0, IFM_OPTION_STRING, "IDS", 0, 0, NULL, REQUEST,
+     "token ids instead of a text: 1,2,3"},
+    {"max-new-tokens", 'n', IFM_OPTION_INT, "N", 1, 1000000, "20", REQUEST,
+     "how many tokens to generate"},
+    {"ignore-eos", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, REQUEST,
+     "go on after the model's end-of-text token"},
+    {"stop", 0, IFM_OPTION_LIST, "TEXT", 0, 0, NULL, REQUEST,
+     "end when this text appears; may be repeated"},
+    {"logprobs", 0, IFM_OPTION_INT, "N", 0, 20, "0", REQUEST,
+     "log-probabilities of each token and of the N likeliest, in the JSON document"},
+
+    {"cold", 0, IFM_OPTION_INT, "N", 0, 10000, "10", RUNS,
+     "cold starts: the first request of a fresh process, from its spawn"},
+    {"warmup", 0, IFM_OPTION_INT, "N", 0, 10000, "2", RUNS,
+     "requests between cold and warm that are recorded but not counted"},
+    {"warm", 0, IFM_OPTION_INT, "N", 0, 100000, "30", RUNS,
+     "warm starts: requests to a process that has the model loaded"},
+    {"page-cache", 0, IFM_OPTION_CHOICE, "keep|evict", 0, 0, "keep", RUNS,
+     "whether the model's files are dropped from memory before each cold start"},
+    {"timeout", 0, IFM_OPTION_INT, "S", 1, 1000000, "600", RUNS,
+     "seconds after which a request counts as hung"},
+
+    {"threads", 't', IFM_OPTION_INT, "N", 0, 1024, NULL, ENGINE,
+     "compute threads; by default one for each physical core this process may use"},
+    {"load", 0, IFM_OPTION_CHOICE, "lazy|eager", 0, 0, "lazy", ENGINE,
+     "read weights when they are first needed, or all of them while loading"},
+    {"kernels", 0, IFM_OPTION_STRING, "NAME", 0, 0, NULL, ENGINE,
+     "instruction set: scalar, avx2, avx512, avx512-bf16, neon; by default the best"},
+
+    {"temperature", 0, IFM_OPTION_FLOAT, "T", 0, 100, "0", CHOICE,
+     "0 takes the likeliest"},
+    {"top-k", 0, IFM_OPTION_INT, "K", 0, 1000000, "0", CHOICE,
+     "only the K likeliest; 0 for all"},
+    {"top-p", 0, IFM_OPTION_FLOAT, "P", 0, 1, "1", CHOICE,
+     "only the likeliest that make up this probability"},
+    {"min-p", 0, IFM_OPTION_FLOAT, "P", 0, 1, "0", CHOICE,
+     "only those with this share of the likeliest one's probability"},
+    {"repetition-penalty", 0, IFM_OPTION_FLOAT, "R", 0.01, 100, "1", CHOICE,
+     "over 1 makes what was there before less likely"},
+    {"seed", 0, IFM_OPTION_INT, "N", 0, 9007199254740991, "0", CHOICE,
+     "of the random numbers"},
+
+    {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
+     "the whole result, raw times included (- for standard output, without the report)"},
+    {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
+    {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
+     "the report as Markdown"},
+    {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, OUTPUT,
+     "pictures as PNG and SVG (needs gnuplot)"},
+    {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,
+     "print the text of the first request as it is made"},
+    {"quiet", 'q', IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT, "no report, no progress"},
+};
+
+/* What the callbacks of the plan print to. */
+typedef struct screen {
+    ifm_progress progress;
+    FILE *text; /* of --stream */
+} screen;
+
+static void on_progress(void *user, const ifm_plan_progress *at)
+{
+    ifm_progress_show(&((screen *)user)->progress, at);
+}
+
+static void on_text(void *user, const char *text, size_t n)
+{
+    screen *self = user;
+    ifm_progress_erase(&self->progress);
+    fwrite(text, 1, n, self->text);
+    fflush(self->text);
+}
+
+static void on_text_end(void *user)
+{
+    fputs("\n\n", ((screen *)user)->text);
+}
+
+/* Measures; what the machine did meanwhile is noted as well. */
+static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *arguments,
+                          screen *screen, ifm_run *run, ifm_error *err)
+{
+    const ifm_native_options native = {
+        .model = setup->model,
+        .evict = setup->evict,
+        .timeout_ns = setup->timeout_ns,
+        .cancel_fd = ifm_interrupt_fd(),
+        .group = ifm_interrupt_group(),
+    };
+    const ifm_plan plan = {
+        .n_cold = setup->n_cold,
+        .n_warmup = setup->n_warmup,
+        .n_warm = setup->n_warm,
+        .on_progress = on_progress,
+        .on_text = ifm_arguments_flag(arguments, "stream") ? on_text : NULL,
+        .on_text_end = on_text_end,
+        .user = screen,
+    };
+    ifm_target *target = NULL;
+    ifm_status st = ifm_native_new(&native, &run->target, &target, err);
+    if (st != IFM_OK)
+        return st;
+    ifm_host_time before = ifm_host_cpu_time();
+    st = ifm_plan_run(&plan, target, &setup->request, run, err);
+    run->host.steal_frac = ifm_host_steal_frac(before, ifm_host_cpu_time());
+    ifm_target_free(target);
+    return st;
+}
+
+/* The yardstick for decoding: this host's bandwidth over as many bytes as a step reads. */
+static void probe_host(screen *screen, ifm_run *run)
+{
+    if (run->target.decode_bytes <= 0 || run->target.threads <= 0)
+        return;
+    ifm_progress_say(&screen->progress, "measuring: read bandwidth of this host");
+    run->host.read_bandwidth_bytes_per_s =
+        ifm_probe_read_bandwidth((size_t)run->target.decode_bytes, run->target.threads);
+}
+
+static void print_report(const ifm_arguments *arguments, const ifm_run_outputs *outputs,
+                         const ifm_run *run)
+{
+    if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
+        return;
+    ifm_report_style style = {
+        .colour = ifm_terminal_colour(stdout),
+        .width = ifm_terminal_width(stdout, 80),
+    };
+    ifm_report_terminal(run, stdout, &style);
+}
+
+/* After measuring: judge, report, write. Returns the exit code. */
+static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
+                    screen *screen, ifm_run *run)
+{
+    if (!run->incomplete)
+        probe_host(screen, run);
+    ifm_progress_erase(&screen->progress);
+    ifm_verdict_judge(run);
+    print_report(arguments, outputs, run);
+    ifm_error err = {0};
+    if (ifm_run_outputs_write(outputs, run, &err) != IFM_OK)
+        return ifm_command_fail(&ifm_command_run, &err);
+    if (run->incomplete) {
+        ifm_fail(&err, IFM_ERR_CANCELLED,
+                 "interrupted: %zu of %d requests were measured, the result is marked "
+                 "incomplete",
+                 run->n_records,
+                 run->workload.n_cold + run->workload.n_warmup + run->workload.n_warm);
+        return ifm_command_fail(&ifm_command_run, &err);
+    }
+    return ifm_run_trustworthy(run) ? IFM_EXIT_FINE : IFM_EXIT_UNTRUSTWORTHY;
+}
+
+static int run_run(const ifm_arguments *arguments)
+{
+    ifm_error err = {0};
+    ifm_run run = {0};
+    ifm_run_setup setup = {0};
+    ifm_run_outputs outputs = {0};
+    screen screen = {.text = stdout};
+    ifm_progress_init(&screen.progress, ifm_arguments_flag(arguments, "quiet"));
+    ifm_status st = ifm_interrupt_install(&err);
+    if (st == IFM_OK)
+        st = ifm_run_setup_init(&setup, arguments, &err);
+    if (st == IFM_OK)
+        st = ifm_run_outputs_open(&outputs, arguments, &err);
+    if (st == IFM_OK && outputs.to_stdout)
+        screen.text = stderr;
+    if (st == IFM_OK)
+        st = ifm_run_setup_describe(&setup, arguments, &run, &err);
+    if (st == IFM_OK)
+        st = measure(&setup, arguments, &screen, &run, &err);
+    ifm_progress_erase(&screen.progress);
+    int code;
+    if (st == IFM_OK || (st == IFM_ERR_CANCELLED && run.n_records > 0))
+        code = conclude(arguments, &outputs, &screen, &run);
+    else
+        code = ifm_command_fail(&ifm_command_run, &err);
+    ifm_run_outputs_abort(&outputs);
+    ifm_run_deinit(&run);
+    ifm_run_setup_deinit(&setup);
+    return code;
+}
+
+const ifm_command ifm_command_run = {
+    .name = "run",
+    .summary = "measure one request to a model, cold and warm",
+    .details =
+        "Runs a model with Inferometer's own engine and prints the time to first token "
+        "(TTFT), the end-to-end latency (E2EL), the token generation time, the time per "
+        "output token (TPOT) and the gaps between tokens (ITL).\n"
+        "\n"
+        "A cold start is the first request of a fresh process and its clock starts when "
+        "that is spawned: loading the model is part of it. A warm start is a later "
+        "request "
+        "of the same process.",
+    .examples =
+        "inferometer run\tthe bundled model, 10 cold and 30 warm starts\n"
+        "inferometer run -m ./distilgpt2 -n 50 --json result.json\ta model of your "
+        "own, all raw data kept\n"
+        "inferometer run -m ./gpt2 --page-cache evict --cold 5 --warm 0\tcold starts "
+        "from disk\n"
+        "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text "
+        "as it is made, and pictures\n",
+    IFM_OPTIONS(options),
+    .run = run_run,
+};

@@ -1,0 +1,30 @@
+/*
+ * Ctrl-C. The first one asks: a descriptor becomes readable, whoever waits ends cleanly and
+ * what was measured is written. The second one ends the program at once, without leaving a
+ * child or a temporary file.
+ *
+ * State of the whole process, as signal handlers are.
+ */
+#ifndef IFM_CLI_INTERRUPT_H
+#define IFM_CLI_INTERRUPT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "inferometer/base.h"
+
+/* Installs the handlers of SIGINT, SIGTERM and SIGHUP, ignores SIGPIPE. Once. */
+ifm_status ifm_interrupt_install(ifm_error *err);
+
+/* Readable after the first signal, and ever after. */
+int ifm_interrupt_fd(void);
+bool ifm_interrupt_happened(void);
+
+/* Where the process group of a living child is kept (0: none): killed by the second. */
+_Atomic int *ifm_interrupt_group(void);
+
+/* A temporary file that the second signal removes; borrowed. Up to eight. NULL forgets
+ * them all. */
+void ifm_interrupt_remember_file(const char *path);
+
+#endif

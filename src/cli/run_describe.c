@@ -1,0 +1,105 @@
+/* What a run says of itself beside its measurements: command, clock, host, workload. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "cli/run_setup.h"
+#include "os/clock.h"
+#include "os/cpu.h"
+#include "os/host.h"
+
+static char *copy(const char *text)
+{
+    return text != NULL && *text != '\0' ? strdup(text) : NULL;
+}
+
+static ifm_status describe_command(const ifm_arguments *arguments, ifm_run *run)
+{
+    size_t n = (size_t)arguments->argc;
+    run->command = calloc(n + 1, sizeof *run->command);
+    if (run->command == NULL)
+        return IFM_ERR_NO_MEMORY;
+    for (; run->n_command < n; run->n_command++) {
+        const char *word = arguments->argv[run->n_command];
+        run->command[run->n_command] = strdup(word);
+        if (run->command[run->n_command] == NULL)
+            return IFM_ERR_NO_MEMORY;
+    }
+    return IFM_OK;
+}
+
+static void describe_time(ifm_run *run)
+{
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    size_t n =
+        strftime(run->started_at, sizeof run->started_at, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(run->started_at + n, sizeof run->started_at - n, ".%03dZ",
+             (int)(now.tv_nsec / 1000000));
+    ifm_clock_facts clock = ifm_clock_measure();
+    run->clock_name = clock.name;
+    run->clock_resolution_ns = clock.resolution_ns;
+    run->clock_read_cost_ns = clock.read_cost_ns;
+}
+
+static void describe_host(ifm_run *run)
+{
+    ifm_host_facts facts;
+    ifm_host_describe(&facts);
+    run->host = (ifm_host){
+        .cpu = copy(facts.cpu),
+        .os = copy(facts.os),
+        .kernel = copy(facts.kernel),
+        .governor = copy(facts.governor),
+        .cores = ifm_cpu_room_now().physical,
+        .memory_bytes = facts.memory_bytes,
+        .load_average = facts.load_average,
+        .steal_frac = -1,
+    };
+}
+
+static ifm_status describe_workload(const ifm_run_setup *self, ifm_run *run)
+{
+    const ifm_target_request *r = &self->request;
+    run->workload = (ifm_workload){
+        .prompts = calloc(1, sizeof *run->workload.prompts),
+        .prompt_bytes = calloc(1, sizeof *run->workload.prompt_bytes),
+        .max_new_tokens = r->max_new_tokens,
+        .sampling = r->sampling,
+        .ignore_eos = r->ignore_eos,
+        .n_cold = self->n_cold,
+        .n_warmup = self->n_warmup,
+        .n_warm = self->n_warm,
+        .load_eager = self->model.eager,
+        .evict = self->evict,
+    };
+    if (run->workload.prompts == NULL || run->workload.prompt_bytes == NULL)
+        return IFM_ERR_NO_MEMORY;
+    run->workload.n_prompts = 1;
+    if (r->n_ids > 0)
+        return IFM_OK;
+    char *prompt = malloc(r->n_prompt + 1);
+    if (prompt == NULL)
+        return IFM_ERR_NO_MEMORY;
+    memcpy(prompt, r->prompt, r->n_prompt);
+    prompt[r->n_prompt] = '\0';
+    run->workload.prompts[0] = prompt;
+    run->workload.prompt_bytes[0] = r->n_prompt;
+    return IFM_OK;
+}
+
+ifm_status ifm_run_setup_describe(const ifm_run_setup *self,
+                                  const ifm_arguments *arguments, ifm_run *run,
+                                  ifm_error *err)
+{
+    describe_time(run);
+    describe_host(run);
+    run->target = (ifm_target_facts){.kind = strdup("native"), .nan_weights = -1};
+    ifm_status st = describe_command(arguments, run);
+    if (st == IFM_OK)
+        st = describe_workload(self, run);
+    return st == IFM_OK ? st : ifm_fail(err, st, "run: no memory");
+}

@@ -1,0 +1,33 @@
+/* From the options of `run` to what is measured: the prompt, the model, the request. */
+#ifndef IFM_CLI_RUN_SETUP_H
+#define IFM_CLI_RUN_SETUP_H
+
+#include "cli/command.h"
+#include "target/target.h"
+
+typedef struct ifm_run_setup {
+    char *model_path;
+    char *file_prompt; /* heap: what --prompt-file held */
+    int32_t *ids;      /* heap: --prompt-ids */
+    ifm_worker_model model;
+    ifm_target_request request;
+    bool evict;
+    int32_t n_cold, n_warmup, n_warm;
+    int64_t timeout_ns;
+} ifm_run_setup;
+
+/* Reads the options, resolves the model, opens it and its tokenizer once to find every
+ * mistake before anything is measured (and so that the tokenizer's compiled cache exists, as
+ * it does for all runs but a machine's first); it is closed again, for what is mapped cannot
+ * be dropped from the page cache. Errors: ARGUMENT for what the person can write
+ * differently, else what the model's reader says. */
+ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *arguments,
+                              ifm_error *err);
+void ifm_run_setup_deinit(ifm_run_setup *self);
+
+/* Fills in what a run says of itself: command, clock, host, workload. */
+ifm_status ifm_run_setup_describe(const ifm_run_setup *self,
+                                  const ifm_arguments *arguments, ifm_run *run,
+                                  ifm_error *err);
+
+#endif

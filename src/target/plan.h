@@ -1,0 +1,33 @@
+/*
+ * The run plan: cold requests, each in a fresh process; then, in the process of the last of
+ * them (or one started for it), requests to warm up, then the warm ones. All alike, one
+ * after the other, each a record of the run.
+ */
+#ifndef IFM_TARGET_PLAN_H
+#define IFM_TARGET_PLAN_H
+
+#include "target/target.h"
+
+/* What is about to be measured, for a progress line. */
+typedef struct ifm_plan_progress {
+    ifm_start start;
+    int32_t number, of; /* 1 … of, within this kind of start */
+    double eta_s;       /* until all is done, by what was measured so far; < 0: unknown */
+} ifm_plan_progress;
+
+typedef struct ifm_plan {
+    int32_t n_cold, n_warmup, n_warm;
+    /* Called before each request, never while one runs; may be NULL. */
+    void (*on_progress)(void *user, const ifm_plan_progress *progress);
+    /* Called when the first request has ended, if its text was streamed; may be NULL. */
+    void (*on_text)(void *user, const char *text, size_t n); /* of the first request */
+    void (*on_text_end)(void *user);
+    void *user;
+} ifm_plan;
+
+/* Measures everything. A request that fails or is cancelled ends it: run->incomplete is set,
+ * the records before it stay, its own does not. */
+ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *target,
+                        const ifm_target_request *request, ifm_run *run, ifm_error *err);
+
+#endif
