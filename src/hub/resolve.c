@@ -17,6 +17,12 @@ static bool is_model_directory(const char *path)
     return found;
 }
 
+static bool is_file(const char *path)
+{
+    ifm_file_stamp stamp;
+    return ifm_file_stat(path, &stamp);
+}
+
 /* Takes the path in `at` if a model lies there; else notes that it was looked at. */
 static bool try_place(const ifm_buffer *at, char **path, ifm_buffer *looked)
 {
@@ -90,7 +96,7 @@ ifm_status ifm_hub_resolve(const char *name, char **path, ifm_error *err)
     *path = NULL;
     if (name == NULL)
         name = IFM_BUNDLED_MODEL;
-    else if (is_model_directory(name) || ifm_file_exists(name))
+    else if (is_model_directory(name) || is_file(name))
         return take_path(name, path, err);
     ifm_buffer looked = {0};
     if (is_plain_name(name))

@@ -256,6 +256,19 @@ static json_t *ids_to_json(const ifm_target_request *request)
     return ids;
 }
 
+/* The stop texts; NULL when one of them is not valid UTF-8. */
+static json_t *stop_to_json(const ifm_target_request *request)
+{
+    json_t *stop = json_array();
+    for (size_t i = 0; i < request->n_stop; i++) {
+        if (json_array_append_new(stop, json_string(request->stop[i])) != 0) {
+            json_decref(stop);
+            return NULL;
+        }
+    }
+    return stop;
+}
+
 ifm_status ifm_protocol_write_request(ifm_buffer *out, const ifm_target_request *request,
                                       int32_t number, bool stream, ifm_error *err)
 {
@@ -264,17 +277,15 @@ ifm_status ifm_protocol_write_request(ifm_buffer *out, const ifm_target_request 
                   number, "max_new_tokens", request->max_new_tokens, "sampling",
                   sampling_to_json(&request->sampling), "ignore_eos", request->ignore_eos,
                   "logprobs", request->logprobs, "stream", stream);
-    if (request->n_ids > 0)
-        json_object_set_new(json, "ids", ids_to_json(request));
-    else if (json_object_set_new(json, "prompt",
-                                 json_stringn(request->prompt, request->n_prompt)) != 0) {
+    bool ids = request->n_ids > 0;
+    json_t *input =
+        ids ? ids_to_json(request) : json_stringn(request->prompt, request->n_prompt);
+    /* Setting a NULL, or in a NULL, fails, and takes what was to be set. */
+    bool ok = json_object_set_new(json, ids ? "ids" : "prompt", input) == 0;
+    ok = json_object_set_new(json, "stop", stop_to_json(request)) == 0 && ok;
+    if (!ok) {
         json_decref(json);
         json = NULL;
     }
-    json_t *stop = json_array();
-    for (size_t i = 0; i < request->n_stop; i++)
-        json_array_append_new(stop, json_string(request->stop[i]));
-    if (json_object_set_new(json, "stop", stop) != 0)
-        json = NULL;
     return append_line(out, json, err);
 }

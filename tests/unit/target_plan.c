@@ -41,10 +41,10 @@ static void records_come_in_order(void **state)
         line(IFM_START_WARM, IFM_OK),
     };
     ifm_run run = {0};
-    seen seen = {0};
+    seen told = {0};
     ifm_target *target = NULL;
     assert_int_equal(ifm_scripted_new(lines, 5, &run.target, &target, &err), IFM_OK);
-    ifm_plan plan = {2, 1, 2, .on_progress = on_progress, .user = &seen};
+    ifm_plan plan = {2, 1, 2, .on_progress = on_progress, .user = &told};
     assert_int_equal(ifm_plan_run(&plan, target, &request, &run, &err), IFM_OK);
     assert_int_equal(run.n_records, 5);
     assert_false(run.incomplete);
@@ -53,10 +53,10 @@ static void records_come_in_order(void **state)
         assert_int_equal(run.records[i].start, lines[i].start);
         assert_int_equal(run.records[i].token_ns[2], 40);
     }
-    assert_int_equal(seen.n, 5);
-    assert_int_equal(seen.last.number, 2);
-    assert_int_equal(seen.last.of, 2);
-    assert_true(seen.last.eta_s >= 0);
+    assert_int_equal(told.n, 5);
+    assert_int_equal(told.last.number, 2);
+    assert_int_equal(told.last.of, 2);
+    assert_true(told.last.eta_s >= 0);
     ifm_target_free(target);
     ifm_run_deinit(&run);
 }
