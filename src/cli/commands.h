@@ -6,5 +6,6 @@
 #include "cli/command.h"
 
 extern const ifm_command ifm_command_help;
+extern const ifm_command ifm_command_model_info;
 
 #endif

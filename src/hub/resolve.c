@@ -28,8 +28,8 @@ static bool try_place(const ifm_buffer *at, char **path, ifm_buffer *looked)
 {
     const char *text = ifm_buffer_text(at);
     if (is_model_directory(text)) {
-        *path = strdup(text);
-        return true;
+        *path = realpath(text, NULL); /* without the ".." of the search */
+        return *path != NULL;
     }
     ifm_buffer_printf(looked, "%s%s", looked->length > 0 ? ", " : "", text);
     return false;
