@@ -11,32 +11,18 @@
 #include "kern/tables.h"
 #include "os/cpu.h"
 
-/* The tables of this build, worst first. The fill functions know no processor, so the
- * list may name only what the build has (src/kern/meson.build defines which). */
-static void (*const fills[])(ifm_kern *table) = {
-    ifm_kern_scalar,
-#ifdef IFM_BUILD_X86
-    ifm_kern_avx2,   ifm_kern_avx512, ifm_kern_avx512_bf16,
-#endif
-#ifdef IFM_BUILD_NEON
-    ifm_kern_neon,
-#endif
-};
-
-enum { N_FILLS = sizeof fills / sizeof *fills };
-
 /* Filled once, constant afterwards. */
-static ifm_kern tables[N_FILLS];
+static ifm_kern tables[IFM_KERN_MAX];
 static uint32_t features;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_tables(void)
 {
     features = ifm_cpu_features();
-    for (int i = 0; i < N_FILLS; i++) {
+    for (int i = 0; i < ifm_kern_n_fills; i++) {
         if (i > 0)
             tables[i] = tables[i - 1];
-        fills[i](&tables[i]);
+        ifm_kern_fills[i](&tables[i]);
     }
 }
 
@@ -49,7 +35,7 @@ int ifm_kernels_available(const ifm_kern *list[], int cap)
 {
     int n = 0;
     pthread_once(&once, fill_tables);
-    for (int i = 0; i < N_FILLS; i++)
+    for (int i = 0; i < ifm_kern_n_fills; i++)
         if (can_run(&tables[i])) {
             if (n < cap)
                 list[n] = &tables[i];
@@ -63,7 +49,7 @@ static const char *names_available(char *text, size_t cap)
 {
     size_t n = 0;
     text[0] = '\0';
-    for (int i = 0; i < N_FILLS && n < cap; i++)
+    for (int i = 0; i < ifm_kern_n_fills && n < cap; i++)
         if (can_run(&tables[i]))
             n += (size_t)snprintf(text + n, cap - n, "%s%s", n ? ", " : "",
                                   tables[i].name);
@@ -73,14 +59,14 @@ static const char *names_available(char *text, size_t cap)
 ifm_status ifm_kernels_find(const char *name, const ifm_kern **out, ifm_error *err)
 {
     char names[128];
-    const ifm_kern *best[N_FILLS];
-    const int n = ifm_kernels_available(best, N_FILLS);
+    const ifm_kern *best[IFM_KERN_MAX];
+    const int n = ifm_kernels_available(best, IFM_KERN_MAX);
     const char *wanted = name ? name : getenv("IFM_KERNELS");
     if (!wanted || !*wanted) {
         *out = best[n - 1];
         return IFM_OK;
     }
-    for (int i = 0; i < N_FILLS; i++) {
+    for (int i = 0; i < ifm_kern_n_fills; i++) {
         if (strcmp(tables[i].name, wanted) != 0)
             continue;
         if (!can_run(&tables[i]))

@@ -4,6 +4,12 @@
 
 #include "kern/kern.h"
 
+/* The tables of this build, worst first, at most IFM_KERN_MAX: one file per processor family
+ * (tables_x86.c and so on) names what there is. */
+typedef void (*ifm_kern_fill)(ifm_kern *table);
+extern const ifm_kern_fill ifm_kern_fills[];
+extern const int ifm_kern_n_fills;
+
 /* Each fills *table, whose content is the next lesser table, with what it does better. */
 void ifm_kern_scalar(ifm_kern *table);
 void ifm_kern_avx2(ifm_kern *table);

@@ -1,0 +1,60 @@
+/*
+ * The kernels that every wide instruction set shares, written once in terms of a vector
+ * type. A file <set>.c includes its vec_<set>.h, then this; everything is static, so each
+ * set gets its own copy, compiled with its own flags.
+ *
+ * What vec_<set>.h gives:
+ *     vec, VEC, VEC_REGISTERS   the type, its floats, how many registers there are
+ *     v_load_part, v_store_part the first n floats (0 ≤ n < VEC); a load fills with zeros,
+ *                               neither touches memory behind them
+ *     v_load_number[_part]      numbers i … of an array of any type, exactly, as floats
+ *     v_fma(a, b, c)            a b + c, rounded once
+ *     v_max, v_min              the second operand when one is NaN
+ *     v_scale(x, n)             x 2ⁿ for whole n ≥ -126
+ *     v_keep_first(x, n, y)     x in the first n lanes (0 ≤ n < VEC), y in the others
+ *     v_sum, v_largest          across the lanes
+ *     v_equal(a, b)             a bit per lane
+ */
+#ifndef IFM_KERN_VEC_H
+#define IFM_KERN_VEC_H
+
+#include <math.h>
+
+#include "kern/tables.h"
+#include "os/cpu.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Complete unrolling of a loop whose length is a constant by the time it is inlined. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#include "kern/vec_math.h"
+#include "kern/vec_rows.h"
+#include "kern/vec_product.h"
+#include "kern/vec_gemm.h"
+#include "kern/vec_attend.h"
+
+/* Fills in everything that these files have. */
+static inline void fill_shared(ifm_kern *table)
+{
+    table->layer_norm = layer_norm;
+    table->epilogue = epilogue;
+    table->attend = attend;
+    table->argmax = argmax;
+    table->max_sum_exp = max_sum_exp;
+    table->scratch_bytes = GEMM_SCRATCH_BYTES;
+#define FILL(NAME, name, bytes)                                                          \
+    table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;                                     \
+    table->product[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = product_kn_##NAME;                 \
+    table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
+    table->gemm[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = gemm_kn_##NAME;                       \
+    table->gemm_from[IFM_DTYPE_##NAME] = GEMM_FROM;
+    IFM_DTYPE_LIST(FILL)
+#undef FILL
+}
+
+#endif

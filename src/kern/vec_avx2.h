@@ -1,0 +1,152 @@
+/* Eight floats: AVX2 with FMA and F16C. The operations are explained in vec.h. */
+#ifndef IFM_KERN_VEC_AVX2_H
+#define IFM_KERN_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "format/dtype.h"
+
+enum { VEC = 8, VEC_REGISTERS = 16 };
+typedef __m256 vec;
+
+static inline vec v_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+
+static inline vec v_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline vec v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+/* The first n of eight lanes. */
+static inline __m256i v_mask(int64_t n)
+{
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n));
+}
+
+static inline vec v_load_part(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, v_mask(n));
+}
+
+static inline void v_store(float *p, vec x)
+{
+    _mm256_storeu_ps(p, x);
+}
+
+static inline void v_store_part(float *p, vec x, int64_t n)
+{
+    _mm256_maskstore_ps(p, v_mask(n), x);
+}
+
+static inline vec v_widen(__m128i half, ifm_dtype dtype)
+{
+    if (dtype == IFM_DTYPE_F16)
+        return _mm256_cvtph_ps(half);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+static inline vec v_load_number(const void *p, int64_t i, ifm_dtype dtype)
+{
+    const char *at = (const char *)p + i * (dtype == IFM_DTYPE_F32 ? 4 : 2);
+    if (dtype == IFM_DTYPE_F32)
+        return _mm256_loadu_ps((const float *)(const void *)at);
+    return v_widen(_mm_loadu_si128((const __m128i *)(const void *)at), dtype);
+}
+
+static inline vec v_load_number_part(const void *p, int64_t i, int64_t n, ifm_dtype dtype)
+{
+    const char *at = (const char *)p + i * (dtype == IFM_DTYPE_F32 ? 4 : 2);
+    if (dtype == IFM_DTYPE_F32)
+        return v_load_part((const float *)(const void *)at, n);
+    uint16_t half[8] = {0};
+    memcpy(half, at, (size_t)n * 2);
+    return v_widen(_mm_loadu_si128((const __m128i *)(const void *)half), dtype);
+}
+
+static inline vec v_add(vec a, vec b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline vec v_sub(vec a, vec b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vec v_mul(vec a, vec b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vec v_div(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline vec v_max(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline vec v_min(vec a, vec b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+static inline vec v_round(vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vec v_scale(vec x, vec n)
+{
+    const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    const __m256i one = _mm256_set1_epi32(127 << 23);
+    return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_add_epi32(exponent, one)));
+}
+
+static inline vec v_keep_first(vec x, int64_t n, float otherwise)
+{
+    return _mm256_blendv_ps(_mm256_set1_ps(otherwise), x, _mm256_castsi256_ps(v_mask(n)));
+}
+
+static inline __m128 v_fold(vec x)
+{
+    return _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+}
+
+static inline float v_sum(vec x)
+{
+    const __m128 four = v_fold(x);
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float v_largest(vec x)
+{
+    const __m128 four =
+        _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline unsigned v_equal(vec a, vec b)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+
+#endif
