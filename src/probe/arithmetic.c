@@ -50,8 +50,8 @@ size_t ifm_probe_arithmetic(int threads, ifm_probe_peak peaks[IFM_PROBE_MAX_PEAK
 {
     if (threads < 1 || threads > IFM_PROBE_MAX_THREADS)
         return 0;
-    size_t n_sets, n = 0;
-    const ifm_probe_loops *const *sets = ifm_probe_loops_usable(&n_sets);
+    const ifm_probe_loops *sets[IFM_PROBE_MAX_SETS];
+    size_t n_sets = ifm_probe_loops_usable(sets), n = 0;
     for (size_t i = 0; i < n_sets; i++) {
         const ifm_probe_loops *set = sets[i];
         const struct {

@@ -61,8 +61,8 @@ double ifm_probe_read_bandwidth(size_t bytes, int threads)
 {
     if (threads < 1 || threads > IFM_PROBE_MAX_THREADS)
         return 0;
-    size_t n_loops;
-    const ifm_probe_loops *const *loops = ifm_probe_loops_usable(&n_loops);
+    const ifm_probe_loops *loops[IFM_PROBE_MAX_SETS];
+    size_t n_loops = ifm_probe_loops_usable(loops);
     reading self = {.loops = loops[n_loops - 1], .part = part_of(bytes, threads)};
     size_t total = self.part * (size_t)threads;
     self.repeats = total < PASS_BYTES ? (PASS_BYTES + total - 1) / total : 1;

@@ -23,8 +23,20 @@ typedef struct ifm_probe_loops {
     int32_t (*int8)(int64_t rounds, double *operations);
 } ifm_probe_loops;
 
-/* The sets that this build has and this CPU can run, slowest first; *n of them, at least
- * one. */
-const ifm_probe_loops *const *ifm_probe_loops_usable(size_t *n);
+/* A set and what the processor must have for it, IFM_CPU_… bits. */
+typedef struct ifm_probe_set {
+    uint32_t features;
+    const ifm_probe_loops *loops;
+} ifm_probe_set;
+
+enum { IFM_PROBE_MAX_SETS = 8 };
+
+/* What this build has, slowest first; one file per processor family (sets_….c). The first
+ * runs on every processor of the family. */
+extern const ifm_probe_set ifm_probe_sets[];
+extern const size_t ifm_probe_n_sets;
+
+/* Those that this processor can run, slowest first; returns how many, at least one. */
+size_t ifm_probe_loops_usable(const ifm_probe_loops *usable[IFM_PROBE_MAX_SETS]);
 
 #endif
