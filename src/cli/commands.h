@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 
+extern const ifm_command ifm_command_doctor;
 extern const ifm_command ifm_command_help;
 extern const ifm_command ifm_command_model_info;
 

@@ -47,10 +47,15 @@ static void read_part(void *self, int thread, int threads)
     r->threads[thread].sum = sum;
 }
 
+size_t ifm_probe_memory_limit(void)
+{
+    return ifm_probe_memory_available() / 2;
+}
+
 /* The size of a part: whole blocks, at least one, and no more in all than memory allows. */
 static size_t part_of(size_t bytes, int threads)
 {
-    size_t most = ifm_probe_memory_available() / 2;
+    size_t most = ifm_probe_memory_limit();
     if (bytes > most)
         bytes = most;
     size_t part = bytes / (size_t)threads / BLOCK * BLOCK;

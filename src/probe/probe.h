@@ -32,6 +32,9 @@ enum { IFM_PROBE_MAX_THREADS = 1024 };
  * counted) is cut down to that. 0: it could not be measured (no memory, no thread). */
 double ifm_probe_read_bandwidth(size_t bytes, int threads);
 
+/* The largest buffer that a probe takes: half of what is available to this process. */
+size_t ifm_probe_memory_limit(void);
+
 /* A peak of arithmetic: what `threads` threads do together in registers alone. */
 typedef struct ifm_probe_peak {
     const char *kernels; /* "avx512": the instruction set; static */
@@ -42,7 +45,7 @@ typedef struct ifm_probe_peak {
 enum { IFM_PROBE_MAX_PEAKS = 16 };
 
 /* Measures every instruction set that this build has and this CPU can run, slowest first;
- * returns how many peaks were filled in. About 25 ms each. */
+ * returns how many peaks were filled in. About 50 ms each. */
 size_t ifm_probe_arithmetic(int threads, ifm_probe_peak peaks[IFM_PROBE_MAX_PEAKS]);
 
 typedef struct ifm_probe_disk {
