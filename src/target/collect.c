@@ -73,7 +73,10 @@ static ifm_status take_error(const ifm_event *event, ifm_error *err)
         status = IFM_##name;
     IFM_STATUS_LIST(X)
 #undef X
-    return ifm_fail(err, status, "%s", event->message);
+    bool silent = *event->message == '\0';
+    return ifm_fail(err, status, "%s%s",
+                    silent ? "it failed without a message, code " : "",
+                    silent ? event->code : event->message);
 }
 
 static ifm_status take_start(ifm_collector *self, const ifm_event *event, ifm_time now,
