@@ -63,7 +63,8 @@ flavour() {
     shift
     sh tools/build.sh "build-$name" -Dwerror=true "$@"
     # shellcheck disable=SC2086 # a command and its arguments, or nothing
-    ${run_under:-} meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet
+    ${run_under:-} meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet \
+        --timeout-multiplier 20 # sanitizers are slow, and a slow test is not a wrong one
     sh tools/count_tests.sh "build-$name"
 }
 
