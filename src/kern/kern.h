@@ -111,6 +111,7 @@ typedef struct ifm_kern {
     /* Products of many rows, bound by arithmetic; NULL: use `product`. */
     ifm_gemm_fn gemm[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
     int64_t gemm_from[IFM_DTYPE_COUNT]; /* least T for which gemm is the faster one */
+    bool rounds_bf16;                   /* gemm rounds x to bf16 where w is bf16 */
     size_t scratch_bytes;               /* of scratch that gemm needs, per thread */
 
     void (*epilogue)(const ifm_epilogue *e);

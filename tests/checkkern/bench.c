@@ -1,0 +1,180 @@
+/* How fast each function is, on one thread: processor time, so that a neighbour who takes
+ * the core does not count. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "check.h"
+
+enum { REPEATS = 7 };
+static const double SECONDS_EACH = 0.02;
+
+/* Shapes of distilgpt2: the largest matrix of a layer, and a part of its head. */
+enum { C = 768, F = 3072, V = 8192, P = 512, D = 64 };
+
+typedef struct subject {
+    const ifm_kern *kern;
+    ifm_product product;
+    ifm_gemm_fn gemm;
+    ifm_product_fn multiply;
+    ifm_attention attention;
+    float *x, *y;
+    unsigned char *w;
+    void *scratch;
+} subject;
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Seconds of one call: the least of several series. */
+static double time_of(void (*run)(subject *), subject *s)
+{
+    double least = 1e9;
+    for (int r = 0; r < REPEATS; r++) {
+        int64_t n = 0;
+        const double start = now_s();
+        double spent;
+        do {
+            run(s);
+            n++;
+            spent = now_s() - start;
+        } while (spent < SECONDS_EACH);
+        least = spent / (double)n < least ? spent / (double)n : least;
+    }
+    return least;
+}
+
+static void run_product(subject *s)
+{
+    s->multiply(&s->product);
+}
+
+static void run_gemm(subject *s)
+{
+    s->gemm(&s->product, s->scratch);
+}
+
+static void run_attend(subject *s)
+{
+    s->kern->attend(&s->attention);
+}
+
+static void run_norm(subject *s)
+{
+    s->kern->layer_norm(s->y, s->x, s->x, s->x, C, 1e-5f);
+}
+
+static void run_gelu(subject *s)
+{
+    const ifm_epilogue e = {.part = s->x,
+                            .slices = 1,
+                            .y = s->y,
+                            .t = 1,
+                            .n1 = F,
+                            .activation = IFM_KERN_GELU_NEW};
+    s->kern->epilogue(&e);
+}
+
+static void run_argmax(subject *s)
+{
+    s->y[0] += (float)s->kern->argmax(s->x, 50257);
+}
+
+static void run_sum_exp(subject *s)
+{
+    float max;
+    double sum;
+    s->kern->max_sum_exp(s->x, 50257, &max, &sum);
+    s->y[0] += (float)sum;
+}
+
+static void line(const char *name, double seconds, double bytes, double operations)
+{
+    printf("  %-24s %12.2f us %8.2f GB/s %9.2f Gop/s\n", name, seconds * 1e6,
+           bytes / seconds * 1e-9, operations / seconds * 1e-9);
+}
+
+static void bench_products(subject *s, int64_t t, bool many)
+{
+    for (int layout = 0; layout < IFM_LAYOUT_COUNT; layout++)
+        for (int dtype = 0; dtype < IFM_DTYPE_COUNT; dtype++) {
+            char name[64];
+            const bool kn = layout == IFM_LAYOUT_KN;
+            const int64_t n = kn ? F : V;
+            s->multiply = s->kern->product[layout][dtype];
+            s->gemm = s->kern->gemm[layout][dtype];
+            if (many && !s->gemm)
+                continue;
+            s->product = (ifm_product){.x = s->x,
+                                       .x_stride = C + 16,
+                                       .w = s->w,
+                                       .w_stride = kn ? n : C,
+                                       .y = s->y,
+                                       .y_stride = n + 16,
+                                       .t = t,
+                                       .k1 = C,
+                                       .n1 = n};
+            snprintf(name, sizeof name, "%s %s %s T=%d", many ? "gemm" : "product",
+                     kn ? "kn" : "nk", ifm_dtype_name((ifm_dtype)dtype), (int)t);
+            const double seconds = time_of(many ? run_gemm : run_product, s);
+            line(name, seconds,
+                 (double)(C * n) * (double)ifm_dtype_bytes((ifm_dtype)dtype),
+                 2.0 * (double)(t * C * n));
+        }
+}
+
+static void bench_attention(subject *s, int64_t t)
+{
+    char name[64];
+    const int64_t first = P - t;
+    double positions = 0;
+    for (int64_t i = 0; i < t; i++)
+        positions += (double)(first + i + 1);
+    s->attention = (ifm_attention){.q = s->x,
+                                   .q_stride = D,
+                                   .k = s->x,
+                                   .v = s->x,
+                                   .out = s->y,
+                                   .out_stride = D,
+                                   .t = t,
+                                   .d = D,
+                                   .first = first,
+                                   .scale = 0.1f,
+                                   .scores = s->scratch};
+    snprintf(name, sizeof name, "attend T=%d P=%d", (int)t, P);
+    line(name, time_of(run_attend, s), 2.0 * P * D * 4, 4 * D * positions);
+}
+
+void bench_table(const ifm_kern *table, const ifm_kern *scalar)
+{
+    check c = {.tested = table, .reference = scalar};
+    subject s = {.kern = table};
+    const int64_t n_x = 256 * (C + 16), n_y = 256 * (V + 16), n_scratch = 1 << 20;
+    ifm_random_init(&c.random, 1);
+    s.x = random_floats(&c, n_x, 1);
+    s.y = guarded_new(n_y);
+    s.w = random_numbers(&c, (int64_t)C * V, IFM_DTYPE_F32, 1);
+    /* Bytes that are no NaN in any type: the random f32 are, read as halves. */
+    memset(s.w, 0x11, (size_t)C * V * 4);
+    s.scratch = aligned_alloc(64, (size_t)n_scratch * 4);
+    printf("%s\n", table->name);
+    line("layer_norm", time_of(run_norm, &s), C * 4, C * 7);
+    line("gelu_new", time_of(run_gelu, &s), F * 4, F);
+    line("argmax 50257", time_of(run_argmax, &s), 50257 * 4, 50257);
+    line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257);
+    bench_attention(&s, 1);
+    bench_attention(&s, 256);
+    bench_products(&s, 1, false);
+    bench_products(&s, 6, false);
+    if (table != scalar)
+        bench_products(&s, 256, true);
+    free(s.x);
+    guarded_free(s.y);
+    free_numbers(s.w);
+    free(s.scratch);
+}
