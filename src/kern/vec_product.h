@@ -1,19 +1,27 @@
 /*
  * Part of vec.h: products of few rows, bound by reading the weights.
  *
- * KN. Blocks of KN_BLOCK rows of W are walked side by side, left to right: as many streams
- * of consecutive cache lines, each of which the prefetcher follows, and whose pages are
- * looked up side by side. Sums wait in y, which is small, between blocks. Weights are
- * converted once for all rows of x.
+ * Memory is read as several streams at once, each of consecutive bytes as long as can be:
+ * the prefetchers follow each, and the pages of all are looked up side by side. So the k
+ * (KN) or the n (NK) of a part are cut into as many runs of rows as there are streams, and
+ * row i of every run is taken together. Neighbouring rows together would be streams of one
+ * row's length: a fifth slower with rows of 1.5 kB (docs/SPEED.md).
  *
- * NK. NK_ROWS rows of W side by side, each with a sum of its own, added across the lanes
- * at the end.
+ * KN: sums wait in y, which is small, while the rows pass. NK: each row of W has a sum of
+ * its own, added across the lanes at the end. Weights are converted once for all rows of x.
  *
- * The order in which one output is summed depends on k alone: not on where its column or
- * row stands, nor on how many rows x has.
+ * The order in which one output is summed depends on k0, k1 and T alone, not on where its
+ * column stands.
  */
 
-enum { KN_BLOCK = 8, NK_ROWS = 8, NK_ROWS_SHARED = 4, FEW_ROWS = 8 };
+enum {
+    KN_STREAMS = 8,
+    KN_STREAMS_MANY =
+        16, /* with more rows of x: sums are fetched and put back less often */
+    NK_STREAMS = 8,
+    NK_STREAMS_MANY = 4,
+    FEW_ROWS = 8,
+};
 
 /* Vectors of columns at once, so that sums and weights fit into the registers. */
 ALWAYS_INLINE int kn_vectors(int t)
@@ -23,24 +31,40 @@ ALWAYS_INLINE int kn_vectors(int t)
     return t <= 2 ? 4 : t == 3 ? 3 : t <= 6 ? 2 : 1;
 }
 
-/* y tile [T, V vectors] at (t0, n) += x[t0 …][k … k + rows) W[k …][n …]; from zero when
- * `fresh`. */
-ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
-                           int64_t t0, int64_t n, int64_t k, int64_t rows, bool fresh)
+/* Rows of W that are taken together: k, k + step, … */
+typedef struct kn_rows {
+    int64_t k, step, n;
+    bool fresh; /* y starts from zero */
+} kn_rows;
+
+/* Asks for n numbers from number i on. */
+ALWAYS_INLINE void prefetch_run(const void *w, int64_t i, int n, ifm_dtype dtype)
 {
-    const float *x = p->x + t0 * p->x_stride + k;
+    const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
+    const char *at = (const char *)w + i * size;
+    UNROLL for (int64_t b = 0; b < n * size; b += 64)
+        __builtin_prefetch(at + b, 0, 3);
+}
+
+/* y tile [T, V vectors] at (t0, n) += x[t0 …][rows] W[rows][n …]. */
+ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
+                           int64_t t0, int64_t n, const kn_rows *rows)
+{
+    const float *x = p->x + t0 * p->x_stride + rows->k;
     float *y = p->y + t0 * p->y_stride + n;
     vec sum[8][4];
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v++) sum[t][v] =
-        fresh ? v_zero() : v_load(y + t * p->y_stride + v * VEC);
-    for (int64_t i = 0; i < rows; i++) {
-        const int64_t at = (k + i) * p->w_stride + n;
+        rows->fresh ? v_zero() : v_load(y + t * p->y_stride + v * VEC);
+    for (int64_t i = 0; i < rows->n; i++) {
+        const int64_t at = (rows->k + i * rows->step) * p->w_stride + n;
+        if (T > 1)
+            prefetch_run(p->w, at + p->w_stride, V * VEC, dtype);
         vec w[4];
         UNROLL for (int v = 0; v < V; v++) w[v] =
             v_load_number(p->w, at + v * VEC, dtype);
         UNROLL for (int t = 0; t < T; t++)
         {
-            const vec xt = v_set(x[t * p->x_stride + i]);
+            const vec xt = v_set(x[t * p->x_stride + i * rows->step]);
             UNROLL for (int v = 0; v < V; v++) sum[t][v] = v_fma(xt, w[v], sum[t][v]);
         }
     }
@@ -50,87 +74,86 @@ ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
 
 /* The last columns, fewer than a vector. */
 ALWAYS_INLINE void kn_edge(const ifm_product *p, ifm_dtype dtype, int64_t t, int64_t n,
-                           int64_t k, int64_t rows, bool fresh)
+                           const kn_rows *rows)
 {
     const int64_t left = p->n1 - n;
     float *y = p->y + t * p->y_stride + n;
-    vec sum = fresh ? v_zero() : v_load_part(y, left);
-    for (int64_t i = 0; i < rows; i++)
-        sum =
-            v_fma(v_set(p->x[t * p->x_stride + k + i]),
-                  v_load_number_part(p->w, (k + i) * p->w_stride + n, left, dtype), sum);
+    vec sum = rows->fresh ? v_zero() : v_load_part(y, left);
+    for (int64_t i = 0; i < rows->n; i++) {
+        const int64_t k = rows->k + i * rows->step;
+        const vec w = v_load_number_part(p->w, k * p->w_stride + n, left, dtype);
+        sum = v_fma(v_set(p->x[t * p->x_stride + k]), w, sum);
+    }
     v_store_part(y, sum, left);
 }
 
-/* All columns of T rows of x with one block of W. */
-ALWAYS_INLINE void kn_rows(const ifm_product *p, ifm_dtype dtype, int T, int64_t t0,
-                           int64_t k, int64_t rows, bool fresh)
+/* All columns of T rows of x. */
+ALWAYS_INLINE void kn_columns(const ifm_product *p, ifm_dtype dtype, int T, int64_t t0,
+                              const kn_rows *rows)
 {
     const int V = kn_vectors(T);
     int64_t n = p->n0;
     for (; n + V * VEC <= p->n1; n += V * VEC)
-        kn_tile(p, dtype, T, V, t0, n, k, rows, fresh);
+        kn_tile(p, dtype, T, V, t0, n, rows);
     for (; n + VEC <= p->n1; n += VEC)
-        kn_tile(p, dtype, T, 1, t0, n, k, rows, fresh);
+        kn_tile(p, dtype, T, 1, t0, n, rows);
     if (n < p->n1)
         for (int t = 0; t < T; t++)
-            kn_edge(p, dtype, t0 + t, n, k, rows, fresh);
+            kn_edge(p, dtype, t0 + t, n, rows);
 }
 
-ALWAYS_INLINE void kn_block(const ifm_product *p, ifm_dtype dtype, int64_t k,
-                            int64_t rows, bool fresh)
+ALWAYS_INLINE void kn_together(const ifm_product *p, ifm_dtype dtype, const kn_rows *rows)
 {
     for (int64_t t = 0; t < p->t; t += FEW_ROWS)
         switch (p->t - t) {
-        case 1:
-            kn_rows(p, dtype, 1, t, k, rows, fresh);
-            break;
-        case 2:
-            kn_rows(p, dtype, 2, t, k, rows, fresh);
-            break;
-        case 3:
-            kn_rows(p, dtype, 3, t, k, rows, fresh);
-            break;
-        case 4:
-            kn_rows(p, dtype, 4, t, k, rows, fresh);
-            break;
-        case 5:
-            kn_rows(p, dtype, 5, t, k, rows, fresh);
-            break;
-        case 6:
-            kn_rows(p, dtype, 6, t, k, rows, fresh);
-            break;
-        case 7:
-            kn_rows(p, dtype, 7, t, k, rows, fresh);
-            break;
+#define CASE(T)                                                                          \
+    case T:                                                                              \
+        kn_columns(p, dtype, T, t, rows);                                                \
+        break;
+            CASE(1)
+            CASE(2)
+            CASE(3)
+            CASE(4)
+            CASE(5)
+            CASE(6)
+            CASE(7)
+#undef CASE
         default:
-            kn_rows(p, dtype, 8, t, k, rows, fresh);
+            kn_columns(p, dtype, 8, t, rows);
             break;
         }
 }
 
 ALWAYS_INLINE void product_kn(const ifm_product *p, ifm_dtype dtype)
 {
-    for (int64_t k = p->k0; k < p->k1; k += KN_BLOCK) {
-        const int64_t left = p->k1 - k;
-        kn_block(p, dtype, k, left < KN_BLOCK ? left : KN_BLOCK,
-                 k == p->k0 && !p->accumulate);
+    const int64_t streams = p->t <= 2 ? KN_STREAMS : KN_STREAMS_MANY;
+    const int64_t run = (p->k1 - p->k0) / streams, rest = (p->k1 - p->k0) % streams;
+    kn_rows rows = {.n = streams, .step = run, .fresh = !p->accumulate};
+    for (int64_t i = 0; i < run; i++) {
+        rows.k = p->k0 + i;
+        kn_together(p, dtype, &rows);
+        rows.fresh = false;
+    }
+    if (rest) {
+        rows = (kn_rows){p->k1 - rest, 1, rest, rows.fresh};
+        kn_together(p, dtype, &rows);
     }
 }
 
-/* y[t0 + t][n + r], t < T, r < R. */
+/* y[t0 + t][n + r step], t < T, r < R. */
 ALWAYS_INLINE void nk_tile(const ifm_product *p, ifm_dtype dtype, int T, int R,
-                           int64_t t0, int64_t n)
+                           int64_t t0, int64_t n, int64_t step)
 {
     const float *x = p->x + t0 * p->x_stride;
+    const int64_t stride = step * p->w_stride;
     vec sum[4][8];
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++) sum[t][r] =
         v_zero();
-    int64_t k = p->k0;
-    for (; k + VEC <= p->k1; k += VEC)
+    int64_t k = p->k0, at = n * p->w_stride + p->k0;
+    for (; k + VEC <= p->k1; k += VEC, at += VEC)
         UNROLL for (int r = 0; r < R; r++)
         {
-            const vec w = v_load_number(p->w, (n + r) * p->w_stride + k, dtype);
+            const vec w = v_load_number(p->w, at + r * stride, dtype);
             UNROLL for (int t = 0; t < T; t++) sum[t][r] =
                 v_fma(v_load(x + t * p->x_stride + k), w, sum[t][r]);
         }
@@ -138,38 +161,39 @@ ALWAYS_INLINE void nk_tile(const ifm_product *p, ifm_dtype dtype, int T, int R,
         UNROLL for (int r = 0; r < R; r++)
         {
             const int64_t left = p->k1 - k;
-            const vec w =
-                v_load_number_part(p->w, (n + r) * p->w_stride + k, left, dtype);
+            const vec w = v_load_number_part(p->w, at + r * stride, left, dtype);
             UNROLL for (int t = 0; t < T; t++) sum[t][r] =
                 v_fma(v_load_part(x + t * p->x_stride + k, left), w, sum[t][r]);
         }
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
     {
-        float *y = p->y + (t0 + t) * p->y_stride + n + r;
+        float *y = p->y + (t0 + t) * p->y_stride + n + r * step;
         *y = p->accumulate ? *y + v_sum(sum[t][r]) : v_sum(sum[t][r]);
     }
 }
 
 /* R rows of W with all rows of x, while they are in the first cache. */
-ALWAYS_INLINE void nk_rows(const ifm_product *p, ifm_dtype dtype, int R, int64_t n)
+ALWAYS_INLINE void nk_rows(const ifm_product *p, ifm_dtype dtype, int R, int64_t n,
+                           int64_t step)
 {
     int64_t t = 0;
     for (; t + 4 <= p->t; t += 4)
-        nk_tile(p, dtype, 4, R, t, n);
+        nk_tile(p, dtype, 4, R, t, n, step);
     for (; t < p->t; t++)
-        nk_tile(p, dtype, 1, R, t, n);
+        nk_tile(p, dtype, 1, R, t, n, step);
 }
 
 ALWAYS_INLINE void product_nk(const ifm_product *p, ifm_dtype dtype)
 {
-    int64_t n = p->n0;
-    if (p->t == 1)
-        for (; n + NK_ROWS <= p->n1; n += NK_ROWS)
-            nk_tile(p, dtype, 1, NK_ROWS, 0, n);
-    for (; n + NK_ROWS_SHARED <= p->n1; n += NK_ROWS_SHARED)
-        nk_rows(p, dtype, NK_ROWS_SHARED, n);
-    for (; n < p->n1; n++)
-        nk_rows(p, dtype, 1, n);
+    const int streams = p->t == 1 ? NK_STREAMS : NK_STREAMS_MANY;
+    const int64_t run = (p->n1 - p->n0) / streams;
+    for (int64_t i = 0; i < run; i++)
+        if (p->t == 1)
+            nk_tile(p, dtype, 1, NK_STREAMS, 0, p->n0 + i, run);
+        else
+            nk_rows(p, dtype, NK_STREAMS_MANY, p->n0 + i, run);
+    for (int64_t n = p->n0 + streams * run; n < p->n1; n++)
+        nk_rows(p, dtype, 1, n, 1);
 }
 
 #define DEFINE_PRODUCT(NAME, name, bytes)                                                \
