@@ -1,0 +1,34 @@
+/*
+ * Byte-pair encoding (Sennrich et al. 2016) of one word: of all neighbours that merge, the
+ * pair with the lowest rank merges first, the leftmost of equal ones, until none is left.
+ *
+ * The word is a doubly linked list of symbols in an array, the candidates lie in a binary
+ * heap of (rank, position): O(n log n), so that a word of a million letters is no attack.
+ * A merge makes the candidates that overlap it stale; they are recognised when they come up,
+ * because each symbol knows the rank with which it would merge with the next one.
+ */
+#ifndef IFM_TEXT_BPE_H
+#define IFM_TEXT_BPE_H
+
+#include "text/ids.h"
+#include "text/tables.h"
+
+/* Working memory, kept from word to word. All zero is valid. */
+typedef struct ifm_bpe {
+    struct ifm_bpe_symbol *symbols; /* [capacity] */
+    uint64_t *heap;                 /* [3 capacity]: rank << 32 | position */
+    size_t capacity;
+} ifm_bpe;
+
+void ifm_bpe_deinit(ifm_bpe *self);
+
+/* Appends the tokens of word[n], n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte for which
+ * the vocabulary has no token), NO_MEMORY. */
+ifm_status ifm_bpe_encode(ifm_bpe *self, const ifm_tables *tables, const char *word,
+                          size_t n, ifm_ids *out, ifm_error *err);
+
+/* The same, only by merging: never through the table of whole words. */
+ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
+                         size_t n, ifm_ids *out, ifm_error *err);
+
+#endif

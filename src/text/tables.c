@@ -1,0 +1,230 @@
+#include "text/tables.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+static const char magic[8] = "IFMTOK\r\n"; /* breaks when a copy rewrites line ends */
+enum { BYTE_ORDER_MARK = 0x01020304 };
+
+/* The sections in their order: bytes of one element, and of all. */
+enum { ENDS, WORDS, PAIRS, MERGED, ADDED, FLAGS, TEXT, KEY, N_SECTIONS };
+
+static void measure(const ifm_tables_header *h, uint64_t sizes[N_SECTIONS])
+{
+    sizes[ENDS] = (uint64_t)h->n_tokens * sizeof(uint32_t);
+    sizes[WORDS] = (uint64_t)h->n_words * sizeof(uint32_t);
+    sizes[PAIRS] = (uint64_t)h->n_pairs * sizeof(uint64_t);
+    sizes[MERGED] = (uint64_t)h->n_merged * sizeof(uint32_t);
+    sizes[ADDED] =
+        ((uint64_t)h->n_added_raw + h->n_added_normalized) * sizeof(ifm_added_token);
+    sizes[FLAGS] = h->n_tokens;
+    sizes[TEXT] = h->n_text;
+    sizes[KEY] = h->n_key;
+}
+
+static uint64_t place(const ifm_tables_header *h, uint64_t starts[N_SECTIONS])
+{
+    uint64_t sizes[N_SECTIONS];
+    measure(h, sizes);
+    uint64_t at = ifm_align_up(sizeof *h, 8);
+    for (int i = 0; i < N_SECTIONS; i++) { /* counts of 32 bits: this cannot overflow */
+        starts[i] = at;
+        at = (at + sizes[i] + 7) & ~(uint64_t)7;
+    }
+    return at;
+}
+
+size_t ifm_tables_size(const ifm_tables_header *header)
+{
+    uint64_t starts[N_SECTIONS];
+    uint64_t n = place(header, starts);
+    return n <= SIZE_MAX / 2 ? (size_t)n : 0;
+}
+
+void ifm_tables_view(ifm_tables *self, const void *block)
+{
+    uint64_t starts[N_SECTIONS];
+    const char *base = block;
+    place(block, starts);
+    self->header = block;
+    self->ends = (const void *)(base + starts[ENDS]);
+    self->words = (const void *)(base + starts[WORDS]);
+    self->pairs = (const void *)(base + starts[PAIRS]);
+    self->merged = (const void *)(base + starts[MERGED]);
+    self->added = (const void *)(base + starts[ADDED]);
+    self->flags = (const void *)(base + starts[FLAGS]);
+    self->text = base + starts[TEXT];
+    self->key = (const void *)(base + starts[KEY]);
+}
+
+/* A checksum at the speed of memory: eight independent lanes, one multiplication for eight
+ * bytes. Each step is a bijection of its lane, so that any one changed word is seen. n is a
+ * multiple of 8. */
+static uint64_t checksum(const void *bytes, size_t n)
+{
+    enum { LANES = 8 };
+    static const uint64_t odd = 0x9fb21c651e98df25u;
+    uint64_t lanes[LANES], words[LANES];
+    const char *p = bytes;
+    for (int i = 0; i < LANES; i++)
+        lanes[i] = odd * (uint64_t)(i + 1);
+    for (; n >= sizeof words; n -= sizeof words, p += sizeof words) {
+        memcpy(words, p, sizeof words);
+        for (int i = 0; i < LANES; i++)
+            lanes[i] = (lanes[i] ^ words[i]) * odd;
+    }
+    memset(words, 0, sizeof words);
+    memcpy(words, p, n);
+    uint64_t sum = n;
+    for (int i = 0; i < LANES; i++) {
+        lanes[i] = (lanes[i] ^ words[i]) * odd;
+        sum = (sum ^ lanes[i] ^ lanes[i] >> 31) * odd;
+    }
+    return sum ^ sum >> 32;
+}
+
+static uint64_t checksum_of(const ifm_tables_header *block)
+{
+    size_t skipped = offsetof(ifm_tables_header, n_tokens);
+    return checksum((const char *)block + skipped, (size_t)block->n_bytes - skipped);
+}
+
+void ifm_tables_seal(ifm_tables_header *block)
+{
+    memcpy(block->magic, magic, sizeof magic);
+    block->version = IFM_TABLES_VERSION;
+    block->byte_order = BYTE_ORDER_MARK;
+    block->n_bytes = ifm_tables_size(block);
+    block->checksum = checksum_of(block);
+}
+
+static bool is_id_or_none(const ifm_tables_header *h, int32_t id)
+{
+    return id >= -1 && id < (int32_t)h->n_tokens;
+}
+
+static bool is_sound(const ifm_tables_header *h)
+{
+    if (h->n_tokens > IFM_MAX_TOKENS || h->n_merged > IFM_MAX_MERGES ||
+        h->rules.n_splits > IFM_MAX_SPLITS || h->longest_token > h->n_text)
+        return false;
+    bool sound = is_id_or_none(h, h->rules.bos) && is_id_or_none(h, h->rules.eos) &&
+                 is_id_or_none(h, h->rules.prefix) && is_id_or_none(h, h->rules.unknown);
+    for (int i = 0; i < 256; i++)
+        sound = sound && is_id_or_none(h, h->byte_ids[i]);
+    return sound;
+}
+
+bool ifm_tables_attach(ifm_tables *self, const void *block, size_t n_bytes)
+{
+    const ifm_tables_header *h = block;
+    if (n_bytes < sizeof *h || (uintptr_t)block % 8 != 0)
+        return false;
+    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->version != IFM_TABLES_VERSION ||
+        h->byte_order != BYTE_ORDER_MARK)
+        return false;
+    if (h->n_bytes != n_bytes || ifm_tables_size(h) != n_bytes)
+        return false;
+    if (!is_sound(h))
+        return false;
+    if (h->checksum != checksum_of(h))
+        return false;
+    ifm_tables_view(self, block);
+    return true;
+}
+
+const char *ifm_tables_bytes(const ifm_tables *self, int32_t id, size_t *n_bytes)
+{
+    *n_bytes = 0;
+    if ((ifm_tables_flags(self, id) & IFM_TOKEN_PRESENT) == 0)
+        return NULL;
+    uint32_t start = id > 0 ? self->ends[id - 1] : 0;
+    uint32_t end = self->ends[id];
+    if (start > end || end > self->header->n_text)
+        return NULL;
+    *n_bytes = end - start;
+    return self->text + start;
+}
+
+unsigned ifm_tables_flags(const ifm_tables *self, int32_t id)
+{
+    return id >= 0 && (uint32_t)id < self->header->n_tokens ? self->flags[id] : 0;
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ h >> 32;
+}
+
+uint64_t ifm_tables_hash(const void *bytes, size_t n)
+{
+    const char *p = bytes;
+    uint64_t word, h = mix(n + 1);
+    for (; n >= 8; n -= 8, p += 8) {
+        memcpy(&word, p, 8);
+        h = mix(h ^ word);
+    }
+    word = 0;
+    memcpy(&word, p, n);
+    return mix(mix(h ^ word));
+}
+
+int32_t ifm_tables_find_word(const ifm_tables *self, const char *bytes, size_t n)
+{
+    uint32_t n_slots = self->header->n_words;
+    if (n_slots == 0 || n > self->header->longest_token)
+        return -1;
+    uint64_t hash = ifm_tables_hash(bytes, n);
+    uint32_t at = ifm_slot_of(hash, n_slots);
+    for (int probes = 0; probes < IFM_MAX_PROBES; probes++) {
+        uint32_t slot = self->words[at];
+        if (slot == IFM_EMPTY_WORD)
+            return -1;
+        int32_t id = (int32_t)(slot & IFM_ID_MASK);
+        if (slot == ifm_word_slot(hash, (uint32_t)id)) {
+            size_t n_found;
+            const char *found = ifm_tables_bytes(self, id, &n_found);
+            if (found != NULL && n_found == n && memcmp(found, bytes, n) == 0)
+                return id;
+        }
+        at = at + 1 < n_slots ? at + 1 : 0;
+    }
+    return -1;
+}
+
+bool ifm_tables_find_pair(const ifm_tables *self, int32_t left, int32_t right,
+                          uint32_t *rank, int32_t *merged)
+{
+    uint32_t n_slots = self->header->n_pairs;
+    if (n_slots == 0)
+        return false;
+    uint64_t pair = ifm_pair_of((uint32_t)left, (uint32_t)right);
+    uint32_t at = ifm_slot_of(ifm_pair_hash(pair), n_slots);
+    for (int probes = 0; probes < IFM_MAX_PROBES; probes++) {
+        uint64_t slot = self->pairs[at];
+        if (slot == IFM_EMPTY_PAIR)
+            return false;
+        if (slot >> 21 == pair) {
+            *rank = (uint32_t)(slot & IFM_ID_MASK);
+            if (*rank >= self->header->n_merged)
+                return false;
+            *merged = (int32_t)self->merged[*rank];
+            return (uint32_t)*merged < self->header->n_tokens;
+        }
+        at = at + 1 < n_slots ? at + 1 : 0;
+    }
+    return false;
+}
+
+const char *ifm_tables_content(const ifm_tables *self, size_t i, size_t *n_bytes)
+{
+    const ifm_added_token *token = &self->added[i];
+    uint32_t n_text = self->header->n_text;
+    *n_bytes = 0;
+    if (token->start > n_text || token->length > n_text - token->start)
+        return NULL;
+    *n_bytes = token->length;
+    return self->text + token->start;
+}

@@ -1,0 +1,20 @@
+/* What an ifm_tokenizer is made of, for the files of this room. */
+#ifndef IFM_TEXT_TOKENIZER_H
+#define IFM_TEXT_TOKENIZER_H
+
+#include "inferometer/tokenizer.h"
+#include "os/file.h"
+#include "text/bpe.h"
+#include "text/pattern.h"
+#include "text/tables.h"
+
+struct ifm_tokenizer {
+    ifm_tables tables;
+    ifm_mapping mapping;      /* the tables, when they came from the cache */
+    ifm_tables_header *owned; /* the tables, when they were compiled just now */
+    ifm_splitter splitters[IFM_MAX_SPLITS];
+    ifm_splitter word; /* made when an added token must stand alone */
+    ifm_bpe bpe;
+};
+
+#endif
