@@ -21,7 +21,7 @@ bool ifm_cache_key(const char *directory, ifm_buffer *key)
     stamps s;
     memset(&s, 0, sizeof s);
     for (int i = 0; i < IFM_SOURCE_FILES; i++) {
-        char *path = ifm_path_join(directory, ifm_source_files[i]);
+        char *path = ifm_text_path(directory, ifm_source_files[i]);
         if (path == NULL)
             return false;
         if (!ifm_file_stat(path, &s.files[i]))

@@ -92,12 +92,12 @@ static ifm_status read_gpt2(const char *directory, ifm_lexicon *lexicon, ifm_err
     json_t *vocab = NULL;
     char *text = NULL;
     size_t n = 0;
-    char *merges = ifm_path_join(directory, "merges.txt");
+    char *merges = ifm_text_path(directory, "merges.txt");
     if (merges == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", directory);
-    ifm_status st = ifm_json_read(directory, "vocab.json", &vocab, err);
-    if (st == IFM_OK)
-        st = ifm_file_read(merges, IFM_JSON_MAX_BYTES, &text, &n, err);
+    ifm_status st = ifm_text_read_json(directory, "vocab.json", &vocab, err);
+    if (st == IFM_OK && vocab != NULL)
+        st = ifm_file_read(merges, IFM_TEXT_MAX_FILE_BYTES, &text, &n, err);
     if (st == IFM_ERR_NOT_FOUND) {
         st = ifm_fail(
             err, st,
@@ -128,7 +128,7 @@ done:
 ifm_status ifm_source_read(const char *directory, ifm_lexicon *lexicon, ifm_error *err)
 {
     json_t *root;
-    ifm_status st = ifm_json_read_optional(directory, "tokenizer.json", &root, err);
+    ifm_status st = ifm_text_read_json(directory, "tokenizer.json", &root, err);
     if (st != IFM_OK)
         return st;
     bool gpt2 = root == NULL;

@@ -22,7 +22,7 @@ static ifm_status check_keys(json_t *object, const char *const *known, const cha
 {
     if (!json_is_object(object))
         return ifm_fail(err, IFM_ERR_FORMAT, "\"%s\" is no JSON object", part);
-    const char *key = ifm_json_unknown_key(object, known);
+    const char *key = ifm_text_json_unknown_key(object, known);
     if (key == NULL)
         return IFM_OK;
     return ifm_fail(err, IFM_ERR_UNSUPPORTED, "\"%s\" has an unknown setting \"%.*s\"",
@@ -33,7 +33,7 @@ static ifm_status check_keys(json_t *object, const char *const *known, const cha
 static bool is_sequence(json_t *part, const char *key, json_t **parts)
 {
     *parts = json_object_get(part, key);
-    return strcmp(ifm_json_type(part), "Sequence") == 0 && json_is_array(*parts);
+    return strcmp(ifm_text_json_type(part), "Sequence") == 0 && json_is_array(*parts);
 }
 
 static bool is_empty_string(const json_t *value)
@@ -73,20 +73,20 @@ static ifm_status read_merges(json_t *merges, ifm_lexicon *lexicon, ifm_error *e
 /* Settings of the model that change what it does. */
 static ifm_status read_model_rules(json_t *model, ifm_lexicon *lexicon, ifm_error *err)
 {
-    json_t *dropout = ifm_json_member(model, "dropout");
+    json_t *dropout = ifm_text_json_member(model, "dropout");
     if (dropout != NULL && json_number_value(dropout) != 0)
         return unsupported(err, "model setting", "dropout");
     static const char *const affixes[] = {"continuing_subword_prefix",
                                           "end_of_word_suffix"};
     for (size_t i = 0; i < sizeof affixes / sizeof *affixes; i++) {
-        json_t *affix = ifm_json_member(model, affixes[i]);
+        json_t *affix = ifm_text_json_member(model, affixes[i]);
         if (affix != NULL && !is_empty_string(affix))
             return unsupported(err, "model setting", affixes[i]);
     }
-    if (ifm_json_is_true(model, "byte_fallback"))
+    if (ifm_text_json_is_true(model, "byte_fallback"))
         return unsupported(err, "model setting", "byte_fallback");
-    lexicon->rules.fuse_unknown = ifm_json_is_true(model, "fuse_unk");
-    lexicon->rules.ignore_merges = ifm_json_is_true(model, "ignore_merges");
+    lexicon->rules.fuse_unknown = ifm_text_json_is_true(model, "fuse_unk");
+    lexicon->rules.ignore_merges = ifm_text_json_is_true(model, "ignore_merges");
     return IFM_OK;
 }
 
@@ -105,8 +105,8 @@ static ifm_status read_model(json_t *model, ifm_lexicon *lexicon, ifm_error *err
         "end_of_word_suffix",
         NULL,
     };
-    const char *type = ifm_json_type(model);
-    if (strcmp(type, "BPE") != 0 && ifm_json_member(model, "type") != NULL)
+    const char *type = ifm_text_json_type(model);
+    if (strcmp(type, "BPE") != 0 && ifm_text_json_member(model, "type") != NULL)
         return unsupported(err, "model type", type);
     ifm_status st = check_keys(model, known, "model", err);
     if (st == IFM_OK)
@@ -119,7 +119,7 @@ static ifm_status read_model(json_t *model, ifm_lexicon *lexicon, ifm_error *err
     st = read_merges(json_object_get(model, "merges"), lexicon, err);
     if (st != IFM_OK)
         return st;
-    json_t *unknown = ifm_json_member(model, "unk_token");
+    json_t *unknown = ifm_text_json_member(model, "unk_token");
     if (unknown != NULL && !is_empty_string(unknown)) {
         const char *name = json_string_value(unknown);
         size_t n = json_string_length(unknown);
@@ -153,7 +153,7 @@ static ifm_status read_split(json_t *part, ifm_lexicon *lexicon, ifm_error *err)
     if (behavior == NULL || strcmp(behavior, "Isolated") != 0)
         return unsupported(err, "pre_tokenizer Split with behavior",
                            behavior != NULL ? behavior : "");
-    if (ifm_json_is_true(part, "invert"))
+    if (ifm_text_json_is_true(part, "invert"))
         return unsupported(err, "pre_tokenizer Split with", "invert");
     if (!json_is_string(regex))
         return unsupported(err, "pre_tokenizer Split with", "pattern.String");
@@ -172,7 +172,7 @@ static ifm_status read_byte_level(json_t *part, ifm_lexicon *lexicon, ifm_error 
     if (st != IFM_OK)
         return st;
     /* Behind other splits, the space would go to every piece. */
-    bool prefix = ifm_json_is_true(part, "add_prefix_space");
+    bool prefix = ifm_text_json_is_true(part, "add_prefix_space");
     if (prefix && lexicon->rules.n_splits > 0)
         return unsupported(err, "pre_tokenizer ByteLevel behind others with",
                            "add_prefix_space");
@@ -191,7 +191,7 @@ static ifm_status read_pre_tokenizer(json_t *part, ifm_lexicon *lexicon, ifm_err
     for (size_t i = 0; i < n; i++) {
         if (sequence)
             item = json_array_get(list, i);
-        const char *type = ifm_json_type(item);
+        const char *type = ifm_text_json_type(item);
         ifm_status st;
         if (byte_level)
             st = unsupported(err, "pre_tokenizer behind ByteLevel", type);
@@ -249,7 +249,7 @@ static ifm_status read_post_processor(json_t *part, ifm_lexicon *lexicon, ifm_er
     for (size_t i = 0; i < n; i++) {
         if (sequence)
             item = json_array_get(list, i);
-        const char *type = ifm_json_type(item);
+        const char *type = ifm_text_json_type(item);
         ifm_status st = IFM_OK;
         if (strcmp(type, "TemplateProcessing") == 0)
             st = read_template(item, lexicon, err);
@@ -271,7 +271,7 @@ static ifm_status read_added_token(json_t *token, ifm_lexicon *lexicon, ifm_erro
     return ifm_lexicon_add_added(lexicon, json_integer_value(id),
                                  json_string_value(content), json_string_length(content),
                                  ifm_source_added_flags(token),
-                                 ifm_json_is_true(token, "special"), err);
+                                 ifm_text_json_is_true(token, "special"), err);
 }
 
 static ifm_status read_added_tokens(json_t *list, ifm_lexicon *lexicon, ifm_error *err)
@@ -296,14 +296,14 @@ static ifm_status check_normalizer(json_t *part, ifm_error *err)
     if (part == NULL ||
         (is_sequence(part, "normalizers", &list) && json_array_size(list) == 0))
         return IFM_OK;
-    return unsupported(err, "normalizer", ifm_json_type(part));
+    return unsupported(err, "normalizer", ifm_text_json_type(part));
 }
 
 static ifm_status check_decoder(json_t *part, ifm_error *err)
 {
-    if (part == NULL || strcmp(ifm_json_type(part), "ByteLevel") == 0)
+    if (part == NULL || strcmp(ifm_text_json_type(part), "ByteLevel") == 0)
         return IFM_OK;
-    return unsupported(err, "decoder", ifm_json_type(part));
+    return unsupported(err, "decoder", ifm_text_json_type(part));
 }
 
 ifm_status ifm_source_read_tokenizer_json(json_t *root, ifm_lexicon *lexicon,
@@ -316,16 +316,18 @@ ifm_status ifm_source_read_tokenizer_json(json_t *root, ifm_lexicon *lexicon,
     };
     ifm_status st = check_keys(root, known, "tokenizer.json", err);
     if (st == IFM_OK)
-        st = check_normalizer(ifm_json_member(root, "normalizer"), err);
+        st = check_normalizer(ifm_text_json_member(root, "normalizer"), err);
     if (st == IFM_OK)
-        st = check_decoder(ifm_json_member(root, "decoder"), err);
+        st = check_decoder(ifm_text_json_member(root, "decoder"), err);
     if (st == IFM_OK)
-        st = read_pre_tokenizer(ifm_json_member(root, "pre_tokenizer"), lexicon, err);
+        st =
+            read_pre_tokenizer(ifm_text_json_member(root, "pre_tokenizer"), lexicon, err);
     if (st == IFM_OK)
         st = read_model(json_object_get(root, "model"), lexicon, err);
     if (st == IFM_OK)
-        st = read_added_tokens(ifm_json_member(root, "added_tokens"), lexicon, err);
+        st = read_added_tokens(ifm_text_json_member(root, "added_tokens"), lexicon, err);
     if (st == IFM_OK)
-        st = read_post_processor(ifm_json_member(root, "post_processor"), lexicon, err);
+        st = read_post_processor(ifm_text_json_member(root, "post_processor"), lexicon,
+                                 err);
     return st;
 }

@@ -30,10 +30,10 @@ enum { N_NAMED = sizeof named / sizeof *named, N_LISTS = sizeof lists / sizeof *
 
 unsigned ifm_source_added_flags(const json_t *token)
 {
-    return (ifm_json_is_true(token, "normalized") ? IFM_ADDED_NORMALIZED : 0u) |
-           (ifm_json_is_true(token, "single_word") ? IFM_ADDED_SINGLE_WORD : 0u) |
-           (ifm_json_is_true(token, "lstrip") ? IFM_ADDED_LSTRIP : 0u) |
-           (ifm_json_is_true(token, "rstrip") ? IFM_ADDED_RSTRIP : 0u);
+    return (ifm_text_json_is_true(token, "normalized") ? IFM_ADDED_NORMALIZED : 0u) |
+           (ifm_text_json_is_true(token, "single_word") ? IFM_ADDED_SINGLE_WORD : 0u) |
+           (ifm_text_json_is_true(token, "lstrip") ? IFM_ADDED_LSTRIP : 0u) |
+           (ifm_text_json_is_true(token, "rstrip") ? IFM_ADDED_RSTRIP : 0u);
 }
 
 /* A token is written "text" or {"content": "text", …}. */
@@ -47,8 +47,8 @@ static const json_t *content_of(const json_t *token)
 /* What the files say under a name, the newer file first. */
 static json_t *value_of(const sources *s, const char *name)
 {
-    json_t *value = ifm_json_member(s->config, name);
-    return value != NULL ? value : ifm_json_member(s->map, name);
+    json_t *value = ifm_text_json_member(s->config, name);
+    return value != NULL ? value : ifm_text_json_member(s->map, name);
 }
 
 static ifm_status add(ifm_lexicon *lexicon, int64_t id, const json_t *token, bool special,
@@ -65,7 +65,7 @@ static ifm_status add(ifm_lexicon *lexicon, int64_t id, const json_t *token, boo
 /* "added_tokens_decoder": {"50256": {"content": …, "special": true, …}, …} */
 static ifm_status add_decoder(const sources *s, ifm_lexicon *lexicon, ifm_error *err)
 {
-    json_t *decoder = ifm_json_member(s->config, "added_tokens_decoder");
+    json_t *decoder = ifm_text_json_member(s->config, "added_tokens_decoder");
     const char *key;
     json_t *token;
     json_object_foreach(decoder, key, token)
@@ -76,7 +76,7 @@ static ifm_status add_decoder(const sources *s, ifm_lexicon *lexicon, ifm_error 
         if (key[0] < '0' || key[0] > '9' || *end != '\0')
             st = ifm_fail(err, IFM_ERR_FORMAT, "a key is no id");
         else
-            st = add(lexicon, id, token, ifm_json_is_true(token, "special"), err);
+            st = add(lexicon, id, token, ifm_text_json_is_true(token, "special"), err);
         if (st != IFM_OK)
             return ifm_fail_within(err, st,
                                    "tokenizer_config.json: added_tokens_decoder");
@@ -156,7 +156,7 @@ static ifm_status add_named(const sources *s, ifm_lexicon *lexicon, ifm_error *e
 static int32_t id_from_model(const sources *s, const char *key,
                              const ifm_lexicon *lexicon)
 {
-    json_t *id = ifm_json_member(s->model, key);
+    json_t *id = ifm_text_json_member(s->model, key);
     if (json_is_array(id))
         id = json_array_get(id, 0);
     if (!json_is_integer(id) || json_integer_value(id) < 0 ||
@@ -193,9 +193,9 @@ static ifm_status add_gpt2_default(ifm_lexicon *lexicon, ifm_error *err)
 /* tokenizer_config.json overrides what the tokenizer itself says, as in Transformers. */
 static ifm_status read_overrides(const sources *s, ifm_lexicon *lexicon, ifm_error *err)
 {
-    json_t *prefix = ifm_json_member(s->config, "add_prefix_space");
-    json_t *bos = ifm_json_member(s->config, "add_bos_token");
-    if (ifm_json_is_true(s->config, "add_eos_token"))
+    json_t *prefix = ifm_text_json_member(s->config, "add_prefix_space");
+    json_t *bos = ifm_text_json_member(s->config, "add_bos_token");
+    if (ifm_text_json_is_true(s->config, "add_eos_token"))
         return ifm_fail(err, IFM_ERR_UNSUPPORTED,
                         "tokenizer_config.json: \"add_eos_token\" is not supported");
     if (json_is_boolean(prefix))
@@ -210,13 +210,13 @@ ifm_status ifm_source_read_special(const char *directory, bool gpt2, ifm_lexicon
 {
     sources s = {0};
     ifm_status st =
-        ifm_json_read_optional(directory, "tokenizer_config.json", &s.config, err);
+        ifm_text_read_json(directory, "tokenizer_config.json", &s.config, err);
     if (st == IFM_OK)
-        st = ifm_json_read_optional(directory, "special_tokens_map.json", &s.map, err);
+        st = ifm_text_read_json(directory, "special_tokens_map.json", &s.map, err);
     if (st == IFM_OK)
-        st = ifm_json_read_optional(directory, "added_tokens.json", &s.added, err);
+        st = ifm_text_read_json(directory, "added_tokens.json", &s.added, err);
     if (st == IFM_OK)
-        st = ifm_json_read_optional(directory, "config.json", &s.model, err);
+        st = ifm_text_read_json(directory, "config.json", &s.model, err);
     if (st != IFM_OK)
         goto done;
     st = add_decoder(&s, lexicon, err);
