@@ -1,0 +1,185 @@
+#include "measure/verdict.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "measure/summary.h"
+
+/* Thresholds, each with its reason. */
+enum {
+    MIN_RUNS = 6,             /* fewer carry no 95% interval of the median */
+    MIN_RUNS_FOR_DRIFT = 10,  /* halves of five, else a single run decides */
+    HANDOVER_LIMIT_NS = 5000, /* a consumer that is woken later disturbs what it times */
+};
+static const double load_per_core = 0.5;       /* half a core each busy with other things */
+static const double steal_noticeable = 0.02;   /* as large as effects worth finding */
+static const double steal_spoils = 0.10;       /* a tenth of the time was not ours */
+static const double interval_noticeable = 0.1; /* width of the interval ÷ median */
+static const double interval_spoils = 0.5;     /* the median is known to ± a quarter */
+static const double drift_noticeable = 0.1;    /* second half against first half */
+static const double clock_noticeable = 0.01;   /* a tick ÷ the shortest gap */
+static const double clock_spoils = 0.1;        /* a gap is fewer than ten ticks */
+static const double evicted_frac = 0.01;       /* a page or two may come back at once */
+static const double resident_frac = 0.99;
+
+static void judge_host(ifm_run *run)
+{
+    const ifm_host *host = &run->host;
+    if (host->governor != NULL && host->governor[0] != '\0' &&
+        strcmp(host->governor, "performance") != 0)
+        ifm_run_warn(run, "governor-not-performance", false,
+                     "the frequency governor is \"%s\": clock rates follow load, short "
+                     "runs look slow; `cpupower frequency-set -g performance` (as root) "
+                     "holds them",
+                     host->governor);
+    if (host->cores > 0 && host->load_average > load_per_core * host->cores)
+        ifm_run_warn(run, "busy-machine", false,
+                     "load average %.1f on %d cores when the run began: other programs "
+                     "take time from this one; stop them, or wait a minute and repeat",
+                     host->load_average, host->cores);
+    if (host->steal_frac > steal_noticeable)
+        ifm_run_warn(run, "steal", host->steal_frac > steal_spoils,
+                     "the hypervisor took %.1f%% of the CPU time for other guests; repeat "
+                     "at another time, or on a machine of your own",
+                     100 * host->steal_frac);
+    if (run->target.nan_weights > 0)
+        ifm_run_warn(run, "nan-weights", false,
+                     "%lld weights are not finite numbers (NaN or infinity): timing is "
+                     "unaffected, the text may be nonsense; is the file damaged?",
+                     (long long)run->target.nan_weights);
+}
+
+static void judge_failures(ifm_run *run)
+{
+    size_t failed = 0;
+    const char *why = NULL;
+    for (size_t i = 0; i < run->n_records; i++) {
+        if (run->records[i].ok)
+            continue;
+        failed++;
+        if (why == NULL)
+            why = run->records[i].error;
+    }
+    if (failed > 0)
+        ifm_run_warn(run, "failed-requests", true,
+                     "%zu of %zu requests failed; the first: %s", failed, run->n_records,
+                     why != NULL ? why : "no reason was given");
+}
+
+static void judge_page_cache(ifm_run *run)
+{
+    double most = 0, least = 1;
+    size_t known = 0;
+    for (size_t i = 0; i < run->n_records; i++) {
+        const ifm_record *record = &run->records[i];
+        if (record->start != IFM_START_COLD || record->resident_frac_before < 0)
+            continue;
+        known++;
+        most = fmax(most, record->resident_frac_before);
+        least = fmin(least, record->resident_frac_before);
+    }
+    if (run->workload.evict && known > 0 && most > evicted_frac)
+        ifm_run_warn(run, "page-cache-not-evicted", true,
+                     "--page-cache evict was asked for, yet up to %.0f%% of the model stayed "
+                     "in memory: is it on tmpfs, or mapped by another program?",
+                     100 * most);
+    if (!run->workload.evict && known > 0 && least < resident_frac)
+        ifm_run_warn(run, "page-cache-not-warm", false,
+                     "only %.0f%% of the model was in memory before one of the cold starts: "
+                     "it also waited for the disk; repeat the run for warm-cache numbers",
+                     100 * least);
+}
+
+static void judge_clock(ifm_run *run, const ifm_summary *s)
+{
+    double gap = s->metric[IFM_METRIC_ITL].min;
+    if (isnan(gap))
+        gap = s->metric[IFM_METRIC_TTFT].min;
+    if (isnan(gap) || gap <= 0 || run->clock_resolution_ns <= 0)
+        return;
+    double tick = (double)run->clock_resolution_ns / gap;
+    if (tick > clock_noticeable)
+        ifm_run_warn(run, "coarse-clock", tick > clock_spoils,
+                     "the clock steps by %lld ns, %.0f%% of the shortest time measured; is "
+                     "the kernel's clock source tsc? (see `inferometer doctor`)",
+                     (long long)run->clock_resolution_ns, 100 * tick);
+}
+
+/* Median E2EL of the first or the second half of one kind of requests (512 at most). */
+static double half_median(const ifm_run *run, ifm_start start, size_t n, bool second)
+{
+    enum { MOST = 512 };
+    double x[MOST];
+    size_t seen = 0, used = 0;
+    for (size_t i = 0; i < run->n_records && used < MOST; i++) {
+        const ifm_record *record = &run->records[i];
+        if (record->start != start || !record->ok || record->n_tokens == 0)
+            continue;
+        bool in_second = seen >= n - n / 2;
+        bool in_first = seen < n / 2;
+        seen++;
+        if (second ? in_second : in_first)
+            x[used++] = (double)record->token_ns[record->n_tokens - 1];
+    }
+    return ifm_stats_of(x, used).p50;
+}
+
+static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
+{
+    const char *name = ifm_start_name(start);
+    const ifm_stats *e2el = &s->metric[IFM_METRIC_E2EL];
+    if (e2el->n == 0)
+        return;
+    if (e2el->n < MIN_RUNS) {
+        ifm_run_warn(run, "few-runs", false,
+                     "%zu %s run%s carry no 95%% interval: use --%s %d or more", e2el->n,
+                     name, e2el->n == 1 ? "" : "s", name, MIN_RUNS);
+        return;
+    }
+    double width = (e2el->median_ci95[1] - e2el->median_ci95[0]) / e2el->p50;
+    if (width > interval_noticeable)
+        ifm_run_warn(run, "runs-disagree", width > interval_spoils,
+                     "the %s E2EL is known to %.0f%% only (95%% interval of the median ÷ "
+                     "median): quieten the machine, or use --%s %zu",
+                     name, 100 * width, name, 4 * e2el->n);
+    double first = half_median(run, start, e2el->n, false);
+    double change = half_median(run, start, e2el->n, true) / first - 1;
+    if (e2el->n >= MIN_RUNS_FOR_DRIFT && fabs(change) > drift_noticeable)
+        ifm_run_warn(run, "drift", false,
+                     "the second half of the %s runs was %.0f%% %s than the first: %s", name,
+                     100 * fabs(change), change > 0 ? "slower" : "faster",
+                     change > 0 ? "is the machine heating up, or someone else starting?"
+                                : "use more --warmup");
+}
+
+static void judge_handover(ifm_run *run, const ifm_summary *s)
+{
+    double handover = s->handover.p50, gap = s->metric[IFM_METRIC_ITL].p50;
+    if (handover > HANDOVER_LIMIT_NS && handover > clock_noticeable * gap)
+        ifm_run_warn(run, "slow-handover", false,
+                     "a token takes %.0f µs from the engine to its consumer: with as many "
+                     "compute threads as cores the consumer waits; try --threads %d",
+                     handover * 1e-3,
+                     run->target.threads > 1 ? run->target.threads - 1 : 1);
+}
+
+void ifm_verdict_judge(ifm_run *run)
+{
+    judge_host(run);
+    judge_failures(run);
+    judge_page_cache(run);
+    const ifm_start kinds[] = {IFM_START_COLD, IFM_START_WARM};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        ifm_summary s;
+        if (ifm_summary_of(run, kinds[i], &s, NULL) != IFM_OK || s.n_ok == 0)
+            continue;
+        judge_agreement(run, kinds[i], &s);
+        if (kinds[i] == IFM_START_WARM || run->workload.n_warm == 0) {
+            judge_clock(run, &s);
+            judge_handover(run, &s);
+        }
+    }
+    if (run->incomplete)
+        ifm_run_warn(run, "incomplete", true,
+                     "the run ended before all requests were measured");
+}
