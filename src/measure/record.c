@@ -100,6 +100,14 @@ bool ifm_run_trustworthy(const ifm_run *run)
     return !run->incomplete;
 }
 
+int64_t ifm_run_input_tokens(const ifm_run *run)
+{
+    for (size_t i = 0; i < run->n_records; i++)
+        if (run->records[i].n_input > 0)
+            return (int64_t)run->records[i].n_input;
+    return -1;
+}
+
 static void free_texts(char **texts, size_t n)
 {
     for (size_t i = 0; i < n && texts != NULL; i++)

@@ -124,5 +124,7 @@ ifm_record *ifm_run_add(ifm_run *run);
 void ifm_run_warn(ifm_run *run, const char *code, bool spoils, const char *format, ...)
     IFM_PRINTF(4, 5);
 bool ifm_run_trustworthy(const ifm_run *run);
+/* Tokens of the prompt, as the first request that came so far saw it; -1: none did. */
+int64_t ifm_run_input_tokens(const ifm_run *run);
 
 #endif

@@ -34,8 +34,8 @@ size_t ifm_median_rank95(size_t n)
     double below = 0;
     size_t rank = 0;
     for (; i < n; i++) {
-        below += exp(log_n - lgamma((double)i + 1) - lgamma((double)(n - i) + 1) +
-                     log_half_n);
+        below +=
+            exp(log_n - lgamma((double)i + 1) - lgamma((double)(n - i) + 1) + log_half_n);
         if (2 * below > 0.05)
             break;
         rank = i + 1;

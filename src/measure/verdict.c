@@ -11,9 +11,9 @@ enum {
     MIN_RUNS_FOR_DRIFT = 10,  /* halves of five, else a single run decides */
     HANDOVER_LIMIT_NS = 5000, /* a consumer that is woken later disturbs what it times */
 };
-static const double load_per_core = 0.5;       /* half a core each busy with other things */
-static const double steal_noticeable = 0.02;   /* as large as effects worth finding */
-static const double steal_spoils = 0.10;       /* a tenth of the time was not ours */
+static const double load_per_core = 0.5;     /* half a core each busy with other things */
+static const double steal_noticeable = 0.02; /* as large as effects worth finding */
+static const double steal_spoils = 0.10;     /* a tenth of the time was not ours */
 static const double interval_noticeable = 0.1; /* width of the interval ÷ median */
 static const double interval_spoils = 0.5;     /* the median is known to ± a quarter */
 static const double drift_noticeable = 0.1;    /* second half against first half */
@@ -38,10 +38,11 @@ static void judge_host(ifm_run *run)
                      "take time from this one; stop them, or wait a minute and repeat",
                      host->load_average, host->cores);
     if (host->steal_frac > steal_noticeable)
-        ifm_run_warn(run, "steal", host->steal_frac > steal_spoils,
-                     "the hypervisor took %.1f%% of the CPU time for other guests; repeat "
-                     "at another time, or on a machine of your own",
-                     100 * host->steal_frac);
+        ifm_run_warn(
+            run, "steal", host->steal_frac > steal_spoils,
+            "the hypervisor took %.1f%% of the CPU time for other guests; repeat "
+            "at another time, or on a machine of your own",
+            100 * host->steal_frac);
     if (run->target.nan_weights > 0)
         ifm_run_warn(run, "nan-weights", false,
                      "%lld weights are not finite numbers (NaN or infinity): timing is "
@@ -79,15 +80,17 @@ static void judge_page_cache(ifm_run *run)
         least = fmin(least, record->resident_frac_before);
     }
     if (run->workload.evict && known > 0 && most > evicted_frac)
-        ifm_run_warn(run, "page-cache-not-evicted", true,
-                     "--page-cache evict was asked for, yet up to %.0f%% of the model stayed "
-                     "in memory: is it on tmpfs, or mapped by another program?",
-                     100 * most);
+        ifm_run_warn(
+            run, "page-cache-not-evicted", true,
+            "--page-cache evict was asked for, yet up to %.0f%% of the model stayed "
+            "in memory: is it on tmpfs, or mapped by another program?",
+            100 * most);
     if (!run->workload.evict && known > 0 && least < resident_frac)
-        ifm_run_warn(run, "page-cache-not-warm", false,
-                     "only %.0f%% of the model was in memory before one of the cold starts: "
-                     "it also waited for the disk; repeat the run for warm-cache numbers",
-                     100 * least);
+        ifm_run_warn(
+            run, "page-cache-not-warm", false,
+            "only %.0f%% of the model was in memory before one of the cold starts: "
+            "it also waited for the disk; repeat the run for warm-cache numbers",
+            100 * least);
 }
 
 static void judge_clock(ifm_run *run, const ifm_summary *s)
@@ -99,10 +102,11 @@ static void judge_clock(ifm_run *run, const ifm_summary *s)
         return;
     double tick = (double)run->clock_resolution_ns / gap;
     if (tick > clock_noticeable)
-        ifm_run_warn(run, "coarse-clock", tick > clock_spoils,
-                     "the clock steps by %lld ns, %.0f%% of the shortest time measured; is "
-                     "the kernel's clock source tsc? (see `inferometer doctor`)",
-                     (long long)run->clock_resolution_ns, 100 * tick);
+        ifm_run_warn(
+            run, "coarse-clock", tick > clock_spoils,
+            "the clock steps by %lld ns, %.0f%% of the shortest time measured; is "
+            "the kernel's clock source tsc? (see `inferometer doctor`)",
+            (long long)run->clock_resolution_ns, 100 * tick);
 }
 
 /* Median E2EL of the first or the second half of one kind of requests (512 at most). */
@@ -146,8 +150,8 @@ static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
     double change = half_median(run, start, e2el->n, true) / first - 1;
     if (e2el->n >= MIN_RUNS_FOR_DRIFT && fabs(change) > drift_noticeable)
         ifm_run_warn(run, "drift", false,
-                     "the second half of the %s runs was %.0f%% %s than the first: %s", name,
-                     100 * fabs(change), change > 0 ? "slower" : "faster",
+                     "the second half of the %s runs was %.0f%% %s than the first: %s",
+                     name, 100 * fabs(change), change > 0 ? "slower" : "faster",
                      change > 0 ? "is the machine heating up, or someone else starting?"
                                 : "use more --warmup");
 }
@@ -156,11 +160,11 @@ static void judge_handover(ifm_run *run, const ifm_summary *s)
 {
     double handover = s->handover.p50, gap = s->metric[IFM_METRIC_ITL].p50;
     if (handover > HANDOVER_LIMIT_NS && handover > clock_noticeable * gap)
-        ifm_run_warn(run, "slow-handover", false,
-                     "a token takes %.0f µs from the engine to its consumer: with as many "
-                     "compute threads as cores the consumer waits; try --threads %d",
-                     handover * 1e-3,
-                     run->target.threads > 1 ? run->target.threads - 1 : 1);
+        ifm_run_warn(
+            run, "slow-handover", false,
+            "a token takes %.0f µs from the engine to its consumer: with as many "
+            "compute threads as cores the consumer waits; try --threads %d",
+            handover * 1e-3, run->target.threads > 1 ? run->target.threads - 1 : 1);
 }
 
 void ifm_verdict_judge(ifm_run *run)

@@ -1,0 +1,20 @@
+/*
+ * The result document, schema inferometer.result/1 (docs/result-schema.md): everything that
+ * was measured, as JSON, so that it can be read and analysed again years later.
+ */
+#ifndef IFM_RESULT_JSON_H
+#define IFM_RESULT_JSON_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "measure/record.h"
+
+/* The document of a run, which the caller releases with json_decref. Pure. Errors:
+ * NO_MEMORY. */
+ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err);
+
+/* Writes the document to `out`, indented, a newline at its end. Errors: NO_MEMORY, IO. */
+ifm_status ifm_result_write_json(const ifm_run *run, FILE *out, ifm_error *err);
+
+#endif
