@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "os/cpu.h"
 
 static const ifm_tensor *find_in_weights(const void *source, const char *name)
 {
@@ -89,6 +90,15 @@ static void describe(ifm_model *self)
     self->info.eos_id = c->eos_id;
 }
 
+static ifm_status start_loading(ifm_model *self, const ifm_model_options *options,
+                                ifm_error *err)
+{
+    int threads = 1;
+    if (options->load == IFM_LOAD_EAGER)
+        threads = options->threads > 0 ? options->threads : ifm_cpu_room_now().threads;
+    return ifm_loader_start(self->weights, threads, &self->loader, err);
+}
+
 static ifm_status open_parts(ifm_model *self, const char *path,
                              const ifm_model_options *options, ifm_error *err)
 {
@@ -97,6 +107,8 @@ static ifm_status open_parts(ifm_model *self, const char *path,
         status = ifm_config_read(path, &self->config, err);
     if (status == IFM_OK)
         status = ifm_weights_open(path, &self->weights, err);
+    if (status == IFM_OK)
+        status = start_loading(self, options, err);
     if (status == IFM_OK)
         status = ifm_gpt2_bind(self, find_in_weights, self->weights, err);
     if (status != IFM_OK)
@@ -113,6 +125,8 @@ static ifm_status open_parts(ifm_model *self, const char *path,
         self->info.file_bytes += (int64_t)mapping.size;
     }
     describe(self);
+    if (options->load == IFM_LOAD_EAGER)
+        ifm_loader_wait(self->loader);
     return IFM_OK;
 }
 
@@ -138,6 +152,7 @@ void ifm_model_close(ifm_model *model)
     if (!model)
         return;
     ifm_gpt2_unbind(model);
+    ifm_loader_free(model->loader);
     ifm_weights_close(model->weights);
     free(model->path);
     free(model->name);

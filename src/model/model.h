@@ -12,6 +12,7 @@
 #include "format/weights.h"
 #include "kern/matmul.h"
 #include "model/config.h"
+#include "model/loader.h"
 
 /* y = x W + bias. */
 typedef struct ifm_linear {
@@ -44,6 +45,7 @@ typedef struct ifm_gpt2 {
 struct ifm_model {
     ifm_config config;
     ifm_weights *weights; /* NULL when the tensors are the caller's */
+    ifm_loader *loader;   /* NULL when there is nothing to load */
     const ifm_kern *kern;
     ifm_gpt2 gpt2;
     float *vectors; /* one block that holds every bias and norm */

@@ -1,4 +1,4 @@
-/* Blocks of pages: mmap, and where the system has it, advice to use huge ones. */
+/* Blocks of pages: mmap, and advice to use huge ones. */
 #include "os/pages.h"
 
 #include <sys/mman.h>
@@ -12,10 +12,8 @@ void *ifm_pages_new(size_t bytes)
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         return NULL;
-#ifdef MADV_HUGEPAGE
     if (bytes >= HUGE_FROM_BYTES)
-        (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: a refusal costs nothing */
-#endif
+        ifm_pages_prefer_huge(block, bytes);
     return block;
 }
 
