@@ -57,8 +57,10 @@ static bool handle_line(ifm_worker_state *self, const char *line, size_t n)
                       where.position);
     else
         st = handle(self, json, &err);
-    if (st != IFM_OK)
+    if (st != IFM_OK) {
+        ifm_worker_say_opening(self);
         ifm_worker_say_error(self, request_of(json), &err);
+    }
     json_decref(json);
     return st == IFM_OK || self->model != NULL;
 }
@@ -88,10 +90,10 @@ int main(void)
     ifm_buffer in = {0};
     self.usage = ifm_usage_faults();
     self.usage.read_bytes = 0;
-    ifm_worker_say_hello(&self);
     bool ok = true;
     while (ok && read_more(&in)) {
         ok = handle_lines(&self, &in);
+        ifm_worker_say_opening(&self);
         ok = ifm_worker_flush(&self) && ok;
     }
     ifm_session_free(self.session);

@@ -19,7 +19,7 @@ static void say(ifm_worker_state *self, json_t *json)
     free(line);
 }
 
-void ifm_worker_say_hello(ifm_worker_state *self)
+static void say_hello(ifm_worker_state *self)
 {
     say(self, json_pack("{s:s, s:i, s:s, s:s, s:I, s:[s, s, s, s, s]}", "event", "hello",
                         "protocol", 1, "engine", "inferometer", "version", IFM_VERSION,
@@ -27,7 +27,7 @@ void ifm_worker_say_hello(ifm_worker_state *self)
                         "text", "logprobs", "phases", "faults"));
 }
 
-void ifm_worker_say_loaded(ifm_worker_state *self)
+static void say_loaded(ifm_worker_state *self)
 {
     const ifm_model_info *info = ifm_model_describe(self->model);
     json_t *model = json_pack(
@@ -38,7 +38,7 @@ void ifm_worker_say_loaded(ifm_worker_state *self)
         (json_int_t)info->decode_bytes, "n_positions", info->n_positions, "n_vocab",
         info->n_vocab);
     say(self, json_pack("{s:s, s:I, s:s, s:s, s:o}", "event", "loaded", "t_ns",
-                        (json_int_t)ifm_time_now().ns, "device", "cpu", "kernels",
+                        (json_int_t)self->loading.opened.ns, "device", "cpu", "kernels",
                         info->kernels, "model", model));
 }
 
@@ -66,6 +66,22 @@ void ifm_worker_say_phase(ifm_worker_state *self, int32_t request, ifm_phase pha
             json_object_set_new(json, "read_bytes", json_integer(did->read_bytes));
     }
     say(self, json);
+}
+
+void ifm_worker_say_opening(ifm_worker_state *self)
+{
+    const ifm_worker_loading *loading = &self->loading;
+    if (!self->greeted)
+        say_hello(self);
+    self->greeted = true;
+    if (!loading->pending)
+        return;
+    ifm_worker_say_phase(self, -1, IFM_PHASE_LOAD, loading->from, loading->loaded,
+                         &loading->did_load);
+    ifm_worker_say_phase(self, -1, IFM_PHASE_TOKENIZER, loading->loaded, loading->opened,
+                         &loading->did_open);
+    say_loaded(self);
+    self->loading.pending = false;
 }
 
 void ifm_worker_say_start(ifm_worker_state *self, int32_t request, ifm_time at)

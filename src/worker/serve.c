@@ -38,22 +38,17 @@ ifm_status ifm_worker_load(ifm_worker_state *self, const json_t *json, ifm_error
         .kernels = json_string_value(json_object_get(json, "kernels")),
         .threads = self->threads,
     };
-    ifm_time from = ifm_time_now();
+    ifm_worker_loading *loading = &self->loading;
+    loading->from = ifm_time_now();
     ifm_status st = ifm_model_open(path, &options, &self->model, err);
-    ifm_time loaded = ifm_time_now();
-    ifm_usage did_load = usage_since(self);
-    if (st != IFM_OK)
-        return st;
-    ifm_time before = ifm_time_now();
-    st = ifm_tokenizer_open(path, NULL, &self->tokenizer, err);
-    ifm_time opened = ifm_time_now();
-    ifm_usage did_open = usage_since(self);
-    if (st != IFM_OK)
-        return st;
-    ifm_worker_say_phase(self, -1, IFM_PHASE_LOAD, from, loaded, &did_load);
-    ifm_worker_say_phase(self, -1, IFM_PHASE_TOKENIZER, before, opened, &did_open);
-    ifm_worker_say_loaded(self);
-    return IFM_OK;
+    loading->did_load = usage_since(self);
+    loading->loaded = ifm_time_now();
+    if (st == IFM_OK)
+        st = ifm_tokenizer_open(path, NULL, &self->tokenizer, err);
+    loading->did_open = usage_since(self);
+    loading->opened = ifm_time_now();
+    loading->pending = st == IFM_OK;
+    return st;
 }
 
 /* ---- one request ------------------------------------------------------------------ */
@@ -140,6 +135,7 @@ typedef struct moments {
 static void say_beginning(ifm_worker_state *self, const ifm_worker_request *request,
                           const moments *at)
 {
+    ifm_worker_say_opening(self);
     ifm_worker_say_start(self, request->number, at->start);
     ifm_worker_say_phase(self, request->number, IFM_PHASE_TOKENIZE, at->start,
                          at->tokenized, NULL);

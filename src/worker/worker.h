@@ -14,6 +14,13 @@
 #include "inferometer/inferometer.h"
 #include "os/usage.h"
 
+/* The moments of loading, kept until it is told. */
+typedef struct ifm_worker_loading {
+    ifm_time from, loaded, opened;
+    ifm_usage did_load, did_open;
+    bool pending; /* done and not told yet */
+} ifm_worker_loading;
+
 typedef struct ifm_worker_state {
     ifm_time main_at; /* the first instruction of main */
     ifm_usage usage;  /* at the end of the last phase */
@@ -23,6 +30,8 @@ typedef struct ifm_worker_state {
     int32_t positions; /* room in the session */
     int32_t threads;   /* as asked; 0: the engine's choice */
     bool cold;         /* no request was served yet */
+    ifm_worker_loading loading;
+    bool greeted; /* "hello" was said */
     ifm_buffer out;
 } ifm_worker_state;
 
@@ -57,8 +66,8 @@ void ifm_worker_request_deinit(ifm_worker_request *request);
 
 /* ---- say.c: events, appended to out ---- */
 
-void ifm_worker_say_hello(ifm_worker_state *self);
-void ifm_worker_say_loaded(ifm_worker_state *self);
+/* "hello", and what loading was, if either is still to be told: before anything else. */
+void ifm_worker_say_opening(ifm_worker_state *self);
 void ifm_worker_say_error(ifm_worker_state *self, int32_t request, const ifm_error *err);
 /* A phase between two moments, with what the system did since the last one. request < 0:
  * not part of a request. */
