@@ -12,7 +12,6 @@
 #include "os/host.h"
 #include "os/terminal.h"
 #include "probe/probe.h"
-#include "report/report.h"
 #include "target/native.h"
 #include "target/plan.h"
 
@@ -75,30 +74,25 @@ static const ifm_option options[] = {
 
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the whole result, raw times included (- for standard output, without the report)"},
-    {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
-    {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
-     "the report as Markdown"},
-    {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, OUTPUT,
-     "pictures as PNG and SVG (needs gnuplot)"},
     {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,
      "print the text of the first request as it is made"},
     {"quiet", 'q', IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT, "no report, no progress"},
 };
 
 /* What the callbacks of the plan print to. */
-typedef struct screen {
+typedef struct run_screen {
     ifm_progress progress;
     FILE *text; /* of --stream */
-} screen;
+} run_screen;
 
 static void on_progress(void *user, const ifm_plan_progress *at)
 {
-    ifm_progress_show(&((screen *)user)->progress, at);
+    ifm_progress_show(&((run_screen *)user)->progress, at);
 }
 
 static void on_text(void *user, const char *text, size_t n)
 {
-    screen *self = user;
+    run_screen *self = user;
     ifm_progress_erase(&self->progress);
     fwrite(text, 1, n, self->text);
     fflush(self->text);
@@ -106,12 +100,12 @@ static void on_text(void *user, const char *text, size_t n)
 
 static void on_text_end(void *user)
 {
-    fputs("\n\n", ((screen *)user)->text);
+    fputs("\n\n", ((run_screen *)user)->text);
 }
 
 /* Measures; what the machine did meanwhile is noted as well. */
 static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *arguments,
-                          screen *screen, ifm_run *run, ifm_error *err)
+                          run_screen *screen, ifm_run *run, ifm_error *err)
 {
     const ifm_native_options native = {
         .model = setup->model,
@@ -141,7 +135,7 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
 }
 
 /* The yardstick for decoding: this host's bandwidth over as many bytes as a step reads. */
-static void probe_host(screen *screen, ifm_run *run)
+static void probe_host(run_screen *screen, ifm_run *run)
 {
     if (run->target.decode_bytes <= 0 || run->target.threads <= 0)
         return;
@@ -150,27 +144,13 @@ static void probe_host(screen *screen, ifm_run *run)
         ifm_probe_read_bandwidth((size_t)run->target.decode_bytes, run->target.threads);
 }
 
-static void print_report(const ifm_arguments *arguments, const ifm_run_outputs *outputs,
-                         const ifm_run *run)
-{
-    if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
-        return;
-    ifm_report_style style = {
-        .colour = ifm_terminal_colour(stdout),
-        .width = ifm_terminal_width(stdout, 80),
-    };
-    ifm_report_terminal(run, stdout, &style);
-}
-
 /* After measuring: judge, report, write. Returns the exit code. */
-static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
-                    screen *screen, ifm_run *run)
+static int conclude(ifm_run_outputs *outputs, run_screen *screen, ifm_run *run)
 {
     if (!run->incomplete)
         probe_host(screen, run);
     ifm_progress_erase(&screen->progress);
     ifm_verdict_judge(run);
-    print_report(arguments, outputs, run);
     ifm_error err = {0};
     if (ifm_run_outputs_write(outputs, run, &err) != IFM_OK)
         return ifm_command_fail(&ifm_command_run, &err);
@@ -191,7 +171,7 @@ static int run_run(const ifm_arguments *arguments)
     ifm_run run = {0};
     ifm_run_setup setup = {0};
     ifm_run_outputs outputs = {0};
-    screen screen = {.text = stdout};
+    run_screen screen = {.text = stdout};
     ifm_progress_init(&screen.progress, ifm_arguments_flag(arguments, "quiet"));
     ifm_status st = ifm_interrupt_install(&err);
     if (st == IFM_OK)
@@ -207,7 +187,7 @@ static int run_run(const ifm_arguments *arguments)
     ifm_progress_erase(&screen.progress);
     int code;
     if (st == IFM_OK || (st == IFM_ERR_CANCELLED && run.n_records > 0))
-        code = conclude(arguments, &outputs, &screen, &run);
+        code = conclude(&outputs, &screen, &run);
     else
         code = ifm_command_fail(&ifm_command_run, &err);
     ifm_run_outputs_abort(&outputs);
@@ -234,8 +214,7 @@ const ifm_command ifm_command_run = {
         "own, all raw data kept\n"
         "inferometer run -m ./gpt2 --page-cache evict --cold 5 --warm 0\tcold starts "
         "from disk\n"
-        "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text "
-        "as it is made, and pictures\n",
+        "inferometer run -p \"Once upon a time\" --stream\tthe text as it is made\n",
     IFM_OPTIONS(options),
     .run = run_run,
 };
