@@ -42,11 +42,12 @@ bool ifm_file_is_directory(const char *path);
 ifm_status ifm_directory_make(const char *path, ifm_error *err);
 
 /* An output: written beside its destination under a temporary name, then renamed, so that
- * a reader never sees half a file and a failure leaves what was there. */
+ * a reader never sees half a file and a failure leaves what was there. A device or a pipe is
+ * written to as it is; of a link, what it points to is replaced. */
 typedef struct ifm_output {
     FILE *stream; /* write here */
     char *path;
-    char *temporary;
+    char *temporary; /* NULL for a device or a pipe */
 } ifm_output;
 
 /* Opens now, so that a path that cannot be written is known before hours of measuring. */
