@@ -4,15 +4,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "os/process.h"
 
-enum { MOST_FILES = 8 };
+enum {
+    MOST_FILES = 8,
+    DOUBLED_MS = 200, /* shorter than anybody presses Ctrl-C twice on purpose */
+};
 
 static int pipe_ends[2] = {-1, -1};
-static volatile sig_atomic_t signals;
+static volatile sig_atomic_t happened;
+static _Atomic int64_t first_ms; /* when the first signal came */
 static _Atomic int group;
 static const char *_Atomic files[MOST_FILES];
 static atomic_size_t n_files;
@@ -28,13 +33,27 @@ static void end_at_once(int number)
     raise(number); /* delivered when this handler returns */
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* async-signal-safe, says POSIX */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* timeout(1), and others, send a signal to us and to our process group: one Ctrl-C, seen
+ * twice at once, is not a second one. */
 static void on_signal(int number)
 {
     int code = errno;
-    if (signals++ > 0)
+    int64_t now = now_ms();
+    if (!happened) {
+        happened = 1;
+        atomic_store(&first_ms, now);
+        if (write(pipe_ends[1], "", 1) < 0)
+            happened = 1; /* it cannot be full after one byte; the flag is enough */
+    } else if (now - atomic_load(&first_ms) > DOUBLED_MS) {
         end_at_once(number);
-    else if (write(pipe_ends[1], "", 1) < 0)
-        signals = 1; /* nobody waits yet: the flag is enough */
+    }
     errno = code;
 }
 
@@ -67,7 +86,7 @@ int ifm_interrupt_fd(void)
 
 bool ifm_interrupt_happened(void)
 {
-    return signals > 0;
+    return happened != 0;
 }
 
 _Atomic int *ifm_interrupt_group(void)

@@ -62,6 +62,7 @@ static ifm_status write_one(ifm_output *file, write_function *write, const ifm_r
     ifm_status st = write(run, file->stream, err);
     if (st == IFM_OK)
         return ifm_output_commit(file, err);
+    ifm_fail_within(err, st, "%s", file->path);
     ifm_output_abort(file);
     return st;
 }

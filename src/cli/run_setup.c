@@ -141,7 +141,7 @@ static ifm_status check_stops(const ifm_target_request *request, ifm_error *err)
 static ifm_status check_length(const ifm_run_setup *self, size_t n_ids, int32_t context,
                                ifm_error *err)
 {
-    int64_t left = (int64_t)context - (int64_t)n_ids + 1;
+    int64_t left = (int64_t)context - (int64_t)n_ids;
     if (n_ids == 0)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "the prompt is empty: the model needs a token to begin with");

@@ -165,13 +165,13 @@ static json_t *requests(const ifm_run *run)
     return array;
 }
 
-static json_t *interval(const double bounds[2], double scale)
+static json_t *interval(const double bounds[2], double divisor)
 {
     if (isnan(bounds[0]))
         return json_null();
     json_t *pair = json_array();
-    json_array_append_new(pair, ifm_json_number(bounds[0] * scale));
-    json_array_append_new(pair, ifm_json_number(bounds[1] * scale));
+    json_array_append_new(pair, ifm_json_number(bounds[0] / divisor));
+    json_array_append_new(pair, ifm_json_number(bounds[1] / divisor));
     return pair;
 }
 
@@ -191,21 +191,21 @@ static json_t *missing(size_t n)
     return ifm_fields_take(&f);
 }
 
-static json_t *stats(const ifm_stats *s, const char *unit, double scale)
+static json_t *stats(const ifm_stats *s, const char *unit, double divisor)
 {
     ifm_fields f = ifm_fields_new();
     ifm_fields_text(&f, "unit", unit);
     ifm_fields_int(&f, "n", (int64_t)s->n);
-    ifm_fields_real(&f, "mean", s->mean * scale);
-    ifm_fields_real(&f, "sd", s->sd * scale);
-    ifm_fields_real(&f, "min", s->min * scale);
-    ifm_fields_real(&f, "p50", s->p50 * scale);
-    ifm_fields_real(&f, "p90", s->p90 * scale);
-    ifm_fields_real(&f, "p95", s->p95 * scale);
-    ifm_fields_real(&f, "p99", s->p99 * scale);
-    ifm_fields_real(&f, "max", s->max * scale);
-    ifm_fields_set(&f, "median_ci95", interval(s->median_ci95, scale));
-    ifm_fields_set(&f, "mean_ci95", interval(s->mean_ci95, scale));
+    ifm_fields_real(&f, "mean", s->mean / divisor);
+    ifm_fields_real(&f, "sd", s->sd / divisor);
+    ifm_fields_real(&f, "min", s->min / divisor);
+    ifm_fields_real(&f, "p50", s->p50 / divisor);
+    ifm_fields_real(&f, "p90", s->p90 / divisor);
+    ifm_fields_real(&f, "p95", s->p95 / divisor);
+    ifm_fields_real(&f, "p99", s->p99 / divisor);
+    ifm_fields_real(&f, "max", s->max / divisor);
+    ifm_fields_set(&f, "median_ci95", interval(s->median_ci95, divisor));
+    ifm_fields_set(&f, "mean_ci95", interval(s->mean_ci95, divisor));
     ifm_fields_int(&f, "outliers", (int64_t)s->n_outliers);
     ifm_fields_set(&f, "samples_missing_for", missing(s->n));
     return ifm_fields_take(&f);
@@ -213,7 +213,7 @@ static json_t *stats(const ifm_stats *s, const char *unit, double scale)
 
 static json_t *summary(const ifm_summary *s)
 {
-    const double ms = 1e-6;
+    const double ms = 1e6; /* a divisor: ns × 1e-6 would not be the nearest double */
     ifm_fields f = ifm_fields_new();
     if (s->n_ok == 0 && s->n_failed == 0)
         return ifm_fields_take(&f);

@@ -73,14 +73,13 @@ static ifm_status make_room(ifm_worker_state *self, const ifm_worker_request *re
 {
     int32_t context = ifm_model_describe(self->model)->n_positions;
     int64_t needed = (int64_t)request->n_ids + request->max_new_tokens;
-    /* The last token is handed out and never evaluated. */
-    if (needed - 1 > context)
+    if (needed > context)
         return ifm_fail(
             err, IFM_ERR_ARGUMENT,
             "%zu prompt tokens and %d new ones exceed the model's context of %d "
             "positions: shorten the prompt or lower --max-new-tokens",
             request->n_ids, request->max_new_tokens, context);
-    int32_t positions = needed > context ? context : (int32_t)needed;
+    int32_t positions = (int32_t)needed;
     if (self->session != NULL && self->positions >= positions) {
         ifm_session_truncate(self->session, 0);
         return IFM_OK;

@@ -1,4 +1,5 @@
 /* os: children, page cache, host and usage say what is so. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "os/file.h"
 #include "os/host.h"
 #include "os/page_cache.h"
 #include "os/process.h"
@@ -104,6 +107,60 @@ static void the_page_cache_is_filled_and_counted(void **state)
     assert_true(ifm_page_cache_resident_frac(path) == -1);
 }
 
+static void make_path(char *path, size_t size, const char *name)
+{
+    snprintf(path, size, "%s/%s", getenv("IFM_BUILD_ROOT"), name);
+}
+
+/* A named pipe stands for every device: it must still be one afterwards. */
+static void an_output_never_replaces_a_device(void **state)
+{
+    (void)state;
+    char path[4096], text[8] = "";
+    make_path(path, sizeof path, "output_test.fifo");
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    ifm_output output;
+    assert_int_equal(ifm_output_open(&output, path, &err), IFM_OK);
+    assert_null(output.temporary);
+    fputs("hello", output.stream);
+    assert_int_equal(ifm_output_commit(&output, &err), IFM_OK);
+    assert_int_equal(read(reader, text, sizeof text - 1), 5);
+    assert_string_equal(text, "hello");
+    assert_int_equal(ifm_output_open(&output, path, &err), IFM_OK);
+    ifm_output_abort(&output);
+    struct stat info;
+    assert_int_equal(lstat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    close(reader);
+    unlink(path);
+}
+
+static void an_output_goes_through_a_link(void **state)
+{
+    (void)state;
+    char path[4096], link[4096];
+    make_path(path, sizeof path, "output_test.txt");
+    make_path(link, sizeof link, "output_test.link");
+    unlink(link);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(symlink(path, link), 0);
+    ifm_output output;
+    assert_int_equal(ifm_output_open(&output, link, &err), IFM_OK);
+    fputs("new", output.stream);
+    assert_int_equal(ifm_output_commit(&output, &err), IFM_OK);
+    struct stat info;
+    assert_int_equal(lstat(link, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_size, 3);
+    unlink(link);
+    unlink(path);
+}
+
 static void the_host_is_described(void **state)
 {
     (void)state;
@@ -154,6 +211,8 @@ int main(void)
         cmocka_unit_test(a_stubborn_child_is_killed),
         cmocka_unit_test(waiting_has_an_end),
         cmocka_unit_test(the_page_cache_is_filled_and_counted),
+        cmocka_unit_test(an_output_never_replaces_a_device),
+        cmocka_unit_test(an_output_goes_through_a_link),
         cmocka_unit_test(the_host_is_described),
         cmocka_unit_test(usage_grows),
         cmocka_unit_test(the_program_knows_its_place),
