@@ -152,8 +152,10 @@ static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
         ifm_run_warn(run, "drift", false,
                      "the second half of the %s runs was %.0f%% %s than the first: %s",
                      name, 100 * fabs(change), change > 0 ? "slower" : "faster",
-                     change > 0 ? "is the machine heating up, or someone else starting?"
-                                : "use more --warmup");
+                     change > 0
+                         ? "is the machine heating up, or is something else starting?"
+                     : start == IFM_START_WARM ? "use more --warmup"
+                                               : "it was still settling; repeat the run");
 }
 
 static void judge_handover(ifm_run *run, const ifm_summary *s)
