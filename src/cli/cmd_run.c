@@ -12,6 +12,7 @@
 #include "os/host.h"
 #include "os/terminal.h"
 #include "probe/probe.h"
+#include "report/report.h"
 #include "target/native.h"
 #include "target/plan.h"
 
@@ -74,6 +75,9 @@ static const ifm_option options[] = {
 
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the whole result, raw times included (- for standard output, without the report)"},
+    {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
+    {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
+     "the report as Markdown"},
     {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,
      "print the text of the first request as it is made"},
     {"quiet", 'q', IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT, "no report, no progress"},
@@ -144,15 +148,33 @@ static void probe_host(run_screen *screen, ifm_run *run)
         ifm_probe_read_bandwidth((size_t)run->target.decode_bytes, run->target.threads);
 }
 
+/* A report that cannot be printed whole is not printed at all. */
+static ifm_status print_report(const ifm_arguments *arguments,
+                               const ifm_run_outputs *outputs, const ifm_run *run,
+                               ifm_error *err)
+{
+    if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
+        return IFM_OK;
+    ifm_report_style style = {
+        .colour = ifm_terminal_colour(stdout),
+        .unicode = ifm_terminal_unicode(),
+        .width = ifm_terminal_width(stdout, 80),
+    };
+    return ifm_report_terminal(run, stdout, &style, err);
+}
+
 /* After measuring: judge, report, write. Returns the exit code. */
-static int conclude(ifm_run_outputs *outputs, run_screen *screen, ifm_run *run)
+static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
+                    run_screen *screen, ifm_run *run)
 {
     if (!run->incomplete)
         probe_host(screen, run);
     ifm_progress_erase(&screen->progress);
     ifm_verdict_judge(run);
     ifm_error err = {0};
-    if (ifm_run_outputs_write(outputs, run, &err) != IFM_OK)
+    ifm_status st = print_report(arguments, outputs, run, &err);
+    if (ifm_run_outputs_write(outputs, run, st == IFM_OK ? &err : NULL) != IFM_OK ||
+        st != IFM_OK)
         return ifm_command_fail(&ifm_command_run, &err);
     if (run->incomplete) {
         ifm_fail(&err, IFM_ERR_CANCELLED,
@@ -187,7 +209,7 @@ static int run_run(const ifm_arguments *arguments)
     ifm_progress_erase(&screen.progress);
     int code;
     if (st == IFM_OK || (st == IFM_ERR_CANCELLED && run.n_records > 0))
-        code = conclude(&outputs, &screen, &run);
+        code = conclude(arguments, &outputs, &screen, &run);
     else
         code = ifm_command_fail(&ifm_command_run, &err);
     ifm_run_outputs_abort(&outputs);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/interrupt.h"
+#include "report/report.h"
 #include "result/json.h"
 
 typedef ifm_status write_function(const ifm_run *run, FILE *out, ifm_error *err);
@@ -15,6 +16,8 @@ static const struct {
     write_function *write;
 } kinds[IFM_RUN_OUTPUT_KINDS] = {
     {"json", ifm_result_write_json},
+    {"csv", ifm_report_csv},
+    {"markdown", ifm_report_markdown},
 };
 
 static ifm_status open_plots(const char *directory, ifm_error *err)
@@ -79,7 +82,8 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
         self->wanted[i] = false;
         if (st != IFM_OK && first == IFM_OK) {
             first = st;
-            *err = own;
+            if (err != NULL)
+                *err = own;
         }
     }
     ifm_interrupt_remember_file(NULL);
