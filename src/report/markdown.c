@@ -30,17 +30,16 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
     const ifm_target_facts *t = &run->target;
     const ifm_workload *w = &run->workload;
     ifm_buffer_puts(out, "| | |\n| --- | --- |\n");
-    ifm_buffer_printf(out,
-                      "| model | %s, %s, %s parameters, %s, %s of weights |\n"
-                      "| engine | Inferometer %s, %s on %s, %d threads, %s kernels |\n"
-                      "| host | %s, %d cores, %s |\n",
-                      or_unknown(t->model_name), or_unknown(t->model_family),
-                      ifm_word_count((double)t->parameters).text,
-                      or_unknown(t->model_dtype),
-                      ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION,
-                      or_unknown(t->kind), or_unknown(t->device), t->threads,
-                      or_unknown(t->kernels), or_unknown(run->host.cpu), run->host.cores,
-                      or_unknown(run->host.kernel));
+    ifm_buffer_printf(
+        out,
+        "| model | %s, %s, %s parameters, %s, %s of weights |\n"
+        "| engine | Inferometer %s, %s on %s, %d threads, %s kernels |\n"
+        "| host | %s, %d cores, %s |\n",
+        or_unknown(t->model_name), or_unknown(t->model_family),
+        ifm_word_count((double)t->parameters).text, or_unknown(t->model_dtype),
+        ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION, or_unknown(t->kind),
+        or_unknown(t->device), t->threads, or_unknown(t->kernels),
+        or_unknown(run->host.cpu), run->host.cores, or_unknown(run->host.kernel));
     ifm_buffer_puts(out, "| prompt | ");
     if (w->n_prompts > 0 && w->prompts[0] != NULL)
         put_code(out, w->prompts[0], w->prompt_bytes[0], 200);
@@ -87,7 +86,8 @@ static void put_table(ifm_buffer *out, const char *title, const ifm_summary *s)
     for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
         put_row(out, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
     const ifm_stats *rate = &s->tokens_per_s;
-    ifm_buffer_printf(out, "| Tokens per second | %s | ", ifm_word_rate(rate->p50, true).text);
+    ifm_buffer_printf(out, "| Tokens per second | %s | ",
+                      ifm_word_rate(rate->p50, true).text);
     if (isnan(rate->median_ci95[0]))
         ifm_buffer_puts(out, "—");
     else
@@ -105,15 +105,16 @@ static void put_phases(ifm_buffer *out, const ifm_run *run)
         const ifm_record *r = requests[k];
         if (r == NULL)
             continue;
-        ifm_buffer_printf(out, "\nTTFT of the median %s request, %s: ",
-                          ifm_start_name(r->start),
-                          ifm_word_duration_alone((double)r->token_ns[0], true).text);
+        ifm_buffer_printf(
+            out, "\nTTFT of the median %s request, %s: ", ifm_start_name(r->start),
+            ifm_word_duration_alone((double)r->token_ns[0], true).text);
         const char *between = "";
         for (int p = 0; p < IFM_PHASE_COUNT; p++) {
             if (r->phases_ns[p] == 0)
                 continue;
-            ifm_buffer_printf(out, "%s%s %s", between, ifm_phase_name((ifm_phase)p),
-                              ifm_word_duration_alone((double)r->phases_ns[p], true).text);
+            ifm_buffer_printf(
+                out, "%s%s %s", between, ifm_phase_name((ifm_phase)p),
+                ifm_word_duration_alone((double)r->phases_ns[p], true).text);
             between = " + ";
         }
         ifm_buffer_puts(out, ".\n");

@@ -99,16 +99,15 @@ static void put_configuration(page *p)
     const ifm_target_facts *t = &p->run->target;
     const ifm_workload *w = &p->run->workload;
     put_label(p, "model");
-    ifm_buffer_printf(&p->out, "%s%s%s%s%s%s%s parameters%s%s, %s of weights\n", bold(p),
-                      or_unknown(t->model_name), plain(p), dot(p),
-                      or_unknown(t->model_family), dot(p),
-                      ifm_word_count((double)t->parameters).text, dot(p),
-                      or_unknown(t->model_dtype),
-                      ifm_word_bytes((double)t->weight_bytes).text);
+    ifm_buffer_printf(
+        &p->out, "%s%s%s%s%s%s%s parameters%s%s, %s of weights\n", bold(p),
+        or_unknown(t->model_name), plain(p), dot(p), or_unknown(t->model_family), dot(p),
+        ifm_word_count((double)t->parameters).text, dot(p), or_unknown(t->model_dtype),
+        ifm_word_bytes((double)t->weight_bytes).text);
     put_label(p, "engine");
     ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels\n", or_unknown(t->kind),
-                      or_unknown(t->device), dot(p), t->threads, t->threads == 1 ? "" : "s",
-                      dot(p), or_unknown(t->kernels));
+                      or_unknown(t->device), dot(p), t->threads,
+                      t->threads == 1 ? "" : "s", dot(p), or_unknown(t->kernels));
     put_label(p, "host");
     ifm_text_one_line(&p->out, or_unknown(p->run->host.cpu),
                       strlen(or_unknown(p->run->host.cpu)), (size_t)(p->width - 40),
@@ -141,9 +140,9 @@ static void put_input(page *p)
     put_label(p, "input");
     ifm_buffer_printf(&p->out, "batch size %d%stokens per sequence %lld\n", 1, dot(p), n);
     put_label(p, "");
-    ifm_buffer_printf(&p->out,
-                      "total input tokens, padding included %lld%sreal input tokens %lld\n",
-                      n, dot(p), n);
+    ifm_buffer_printf(
+        &p->out, "total input tokens, padding included %lld%sreal input tokens %lld\n", n,
+        dot(p), n);
 }
 
 /* What the last request that went well said: with a seed all say the same. */
@@ -178,7 +177,8 @@ static void put_generated(page *p)
     ifm_buffer_deinit(&ids);
 }
 
-static void put_row(page *p, const char *title, const ifm_stats *s, const ifm_scale *scale)
+static void put_row(page *p, const char *title, const ifm_stats *s,
+                    const ifm_scale *scale)
 {
     ifm_buffer_puts(&p->out, "  ");
     put_padded(p, title, 22, false);
@@ -220,16 +220,17 @@ static void put_table(page *p, const ifm_summary *s, const char *title, const ch
         return;
     ifm_scale scale = ifm_scale_of(s);
     put_end(p);
-    ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", bold(p), title, plain(p),
-                      dim(p), what, s->n_ok, s->n_ok == 1 ? "" : "s", unit_of(p, &scale),
-                      plain(p));
+    ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", bold(p), title,
+                      plain(p), dim(p), what, s->n_ok, s->n_ok == 1 ? "" : "s",
+                      unit_of(p, &scale), plain(p));
     ifm_buffer_printf(&p->out, "%s  %-22s%10s%20s%10s%10s%6s%s\n", dim(p), "", "median",
                       "95% interval", "min", "max", "n", plain(p));
     for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
         put_row(p, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
     put_rate_row(p, &s->tokens_per_s);
     if (s->metric[IFM_METRIC_TPOT].n == 0)
-        ifm_buffer_printf(&p->out, "  %sone token has no TPOT and no ITL: both need two%s\n",
+        ifm_buffer_printf(&p->out,
+                          "  %sone token has no TPOT and no ITL: both need two%s\n",
                           dim(p), plain(p));
     if (s->n_failed > 0)
         ifm_buffer_printf(&p->out, "  %zu more failed and do not count\n", s->n_failed);
@@ -262,9 +263,9 @@ static void put_phase(page *p, const ifm_record *r, int phase, const ifm_scale *
 
 static ifm_scale phase_scale(const ifm_record *r)
 {
-    ifm_scale scale = r != NULL ? ifm_scale_for((double)r->token_ns[0] / 50,
-                                                (double)r->token_ns[0])
-                                : (ifm_scale){1e6, "ms", 0};
+    ifm_scale scale =
+        r != NULL ? ifm_scale_for((double)r->token_ns[0] / 50, (double)r->token_ns[0])
+                  : (ifm_scale){1e6, "ms", 0};
     return scale;
 }
 
@@ -307,13 +308,15 @@ static void put_phases(page *p)
     }
     ifm_buffer_printf(&p->out, "  %-12s", "TTFT");
     if (cold != NULL)
-        put_padded(p, ifm_word_duration((double)cold->token_ns[0], &cold_scale,
-                                        p->unicode).text, 10, true);
+        put_padded(
+            p, ifm_word_duration((double)cold->token_ns[0], &cold_scale, p->unicode).text,
+            10, true);
     if (cold != NULL && warm != NULL)
         ifm_buffer_printf(&p->out, "  %*s", BAR, "");
     if (warm != NULL)
-        put_padded(p, ifm_word_duration((double)warm->token_ns[0], &warm_scale,
-                                        p->unicode).text, 10, true);
+        put_padded(
+            p, ifm_word_duration((double)warm->token_ns[0], &warm_scale, p->unicode).text,
+            10, true);
     put_end(p);
 }
 
@@ -374,7 +377,7 @@ static void put_verdict(page *p)
     bool trusted = ifm_run_trustworthy(run);
     put_end(p);
     for (size_t i = 0; i < run->n_warnings; i++) {
-        const char *colour = !p->colour                  ? ""
+        const char *colour = !p->colour                ? ""
                              : run->warnings[i].spoils ? "\x1b[31m"
                                                        : "\x1b[33m";
         ifm_buffer_printf(&p->out, "  %s", colour);
@@ -401,7 +404,9 @@ ifm_status ifm_report_terminal(const ifm_run *run, FILE *out,
         .run = run,
         .colour = style->colour,
         .unicode = style->unicode,
-        .width = style->width < 80 ? 80 : style->width > 120 ? 120 : style->width,
+        .width = style->width < 80    ? 80
+                 : style->width > 120 ? 120
+                                      : style->width,
     };
     ifm_status st = ifm_summary_of(run, IFM_START_COLD, &p.cold, err);
     if (st == IFM_OK)

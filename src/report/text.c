@@ -150,8 +150,8 @@ static size_t show_character(const char *text, size_t left, bool unicode, char *
     size_t n = character_bytes(c);
     if (c == '\n' || c == '\t' || c == '\r') {
         snprintf(piece, 8, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-    } else if (c < 0x20 || c == 0x7f || (c == 0xc2 && left > 1 &&
-                                         (unsigned char)text[1] < 0xa0)) {
+    } else if (c < 0x20 || c == 0x7f ||
+               (c == 0xc2 && left > 1 && (unsigned char)text[1] < 0xa0)) {
         snprintf(piece, 8, "\\x%02x", n == 2 ? (unsigned char)text[1] : c);
     } else if (n > left || (n > 1 && !unicode)) {
         snprintf(piece, 8, "?");
@@ -202,13 +202,15 @@ void ifm_text_sampling(ifm_buffer *out, const ifm_sampling *s)
             ifm_buffer_printf(out, ", min-p %g", (double)s->min_p);
         ifm_buffer_printf(out, ", seed %llu", (unsigned long long)s->seed);
     }
-    if (s->repetition_penalty > 0 && (s->repetition_penalty < 1 || s->repetition_penalty > 1))
+    if (s->repetition_penalty > 0 &&
+        (s->repetition_penalty < 1 || s->repetition_penalty > 1))
         ifm_buffer_printf(out, ", repetition penalty %g", (double)s->repetition_penalty);
 }
 
 static int compare_ttft(const void *a, const void *b)
 {
-    const ifm_record *x = *(const ifm_record *const *)a, *y = *(const ifm_record *const *)b;
+    const ifm_record *x = *(const ifm_record *const *)a,
+                     *y = *(const ifm_record *const *)b;
     if (x->token_ns[0] != y->token_ns[0])
         return x->token_ns[0] < y->token_ns[0] ? -1 : 1;
     return (x->id > y->id) - (x->id < y->id);
