@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/run_outputs.h"
 #include "cli/run_setup.h"
+#include "format/weights.h"
 #include "measure/verdict.h"
 #include "os/host.h"
 #include "os/terminal.h"
@@ -138,14 +139,33 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
     return st;
 }
 
-/* The yardstick for decoding: this host's bandwidth over as many bytes as a step reads. */
-static void probe_host(run_screen *screen, ifm_run *run)
+/* NaN is allowed in weights, and worth knowing about. Every byte is read, so not when that
+ * would push everything else out of memory. */
+static void count_nonfinite(ifm_run *run)
 {
-    if (run->target.decode_bytes <= 0 || run->target.threads <= 0)
+    ifm_weights *weights = NULL;
+    if (run->target.model_path == NULL ||
+        run->target.file_bytes > run->host.memory_bytes / 2 ||
+        ifm_weights_open(run->target.model_path, &weights, NULL) != IFM_OK)
         return;
-    ifm_progress_say(&screen->progress, "measuring: read bandwidth of this host");
-    run->host.read_bandwidth_bytes_per_s =
-        ifm_probe_read_bandwidth((size_t)run->target.decode_bytes, run->target.threads);
+    run->target.nan_weights = 0;
+    for (size_t i = 0; i < ifm_weights_count(weights); i++)
+        run->target.nan_weights +=
+            (int64_t)ifm_tensor_count_nonfinite(ifm_weights_at(weights, i));
+    ifm_weights_close(weights);
+}
+
+/* What is looked at when the measuring is over, so that it disturbs nothing: the yardstick
+ * for decoding, this host's bandwidth over as many bytes as a step reads; and the weights. */
+static void look_around(run_screen *screen, ifm_run *run)
+{
+    if (run->target.decode_bytes > 0 && run->target.threads > 0) {
+        ifm_progress_say(&screen->progress, "measuring: read bandwidth of this host");
+        run->host.read_bandwidth_bytes_per_s = ifm_probe_read_bandwidth(
+            (size_t)run->target.decode_bytes, run->target.threads);
+    }
+    ifm_progress_say(&screen->progress, "looking for weights that are not finite");
+    count_nonfinite(run);
 }
 
 /* A report that cannot be printed whole is not printed at all. */
@@ -168,7 +188,7 @@ static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
                     run_screen *screen, ifm_run *run)
 {
     if (!run->incomplete)
-        probe_host(screen, run);
+        look_around(screen, run);
     ifm_progress_erase(&screen->progress);
     ifm_verdict_judge(run);
     ifm_error err = {0};
