@@ -60,8 +60,8 @@ def check_file(path, may, complaints):
             home = ROOT / "include"
         elif (ROOT / "src" / room).is_dir() and "/" in name:
             home = ROOT / "src"
-        elif (path.parent / name).is_file() and "/" not in name and may is None:
-            continue  # a test's own helper beside it
+        elif may is None and ((path.parent / name).is_file() or (ROOT / name).is_file()):
+            continue  # a test's own helper
         else:
             complaints.append(f'{where}: "{name}" is not written from the root of src/')
             continue
