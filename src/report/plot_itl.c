@@ -1,6 +1,6 @@
 /*
  * Inter-token latency, token by token: each request a faint line, the median over requests
- * a bold one. The axis is logarithmic when single gaps stand out by more than ten times:
+ * a bold one. The axis is logarithmic when single gaps stand out by more than five times:
  * every gap is shown, none is cut off.
  */
 #include <math.h>
@@ -60,23 +60,37 @@ static bool put_medians(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
     return true;
 }
 
+/* gnuplot labels only powers of ten by itself: too few for a range of one or two. */
+static void put_logarithmic(ifm_buffer *out, double low, double high)
+{
+    ifm_buffer_printf(out, "set logscale y\nset yrange [%.9g:%.9g]\nset ytics (", low,
+                      high);
+    const char *between = "";
+    for (double decade = pow(10, floor(log10(low))); decade < high; decade *= 10)
+        for (int k = 1; k <= 5; k = k == 1 ? 2 : k == 2 ? 5 : 6)
+            if (k * decade > low && k * decade < high) {
+                ifm_buffer_printf(out, "%s%g", between, k * decade);
+                between = ", ";
+            }
+    ifm_buffer_puts(out, ")\n");
+}
+
 static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, double median,
                      double most, size_t n_tokens)
 {
     ifm_buffer *out = &plot->script;
-    bool logarithmic = most > 10 * median && least > 0;
+    bool logarithmic = most > 5 * median && least > 0;
     ifm_buffer_printf(out,
                       "set lmargin at screen 0.10\nset rmargin at screen 0.97\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
                       "set xlabel 'generated token'\nset ylabel 'ITL, %s%s'\n"
                       "set xrange [1.5:%zu.5]\n",
                       scale->unit, logarithmic ? " (logarithmic)" : "", n_tokens);
-    if (n_tokens <= 24)
-        ifm_buffer_puts(out, "set xtics 1\n");
+    ifm_buffer_printf(out, "set xtics %g\n",
+                      fmax(1, ifm_plot_step((double)n_tokens, 24)));
     if (logarithmic)
-        ifm_buffer_printf(out, "set logscale y\nset yrange [%.9g:%.9g]\n",
-                          least / 1.3 / scale->ns_per_unit,
-                          most * 1.3 / scale->ns_per_unit);
+        put_logarithmic(out, least / 1.3 / scale->ns_per_unit,
+                        most * 1.3 / scale->ns_per_unit);
     else
         ifm_buffer_printf(out, "set yrange [%.9g:%.9g]\n", 0.0,
                           1.1 * most / scale->ns_per_unit);
@@ -92,7 +106,7 @@ bool ifm_plot_itl(ifm_plot *plot)
         return false;
     double least = fmin(cold->min, warm->min), most = fmax(cold->max, warm->max);
     double median = fmin(cold->p50, warm->p50); /* fmin and fmax pass over a NaN */
-    ifm_scale scale = ifm_scale_for(median, fmax(cold->p50, warm->p50));
+    ifm_scale scale = ifm_plot_scale(median);
     size_t n_tokens = longest(plot, IFM_START_COLD) > longest(plot, IFM_START_WARM)
                           ? longest(plot, IFM_START_COLD)
                           : longest(plot, IFM_START_WARM);
@@ -111,7 +125,7 @@ bool ifm_plot_itl(ifm_plot *plot)
         ifm_buffer_printf(
             &drawing,
             "%s $%s with lines lw 1 lc rgb '#c0%s' notitle, $%s_median with "
-            "linespoints lw 3 pt 7 ps 1.2 lc rgb '%s' title '%s, median of "
+            "linespoints lw 3 pt 7 ps 1.2*dot lc rgb '%s' title '%s, median of "
             "%zu requests'",
             drawing.length > 0 ? "," : "plot", name, colour + 1, name, colour, name,
             s->n_ok);

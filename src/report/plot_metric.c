@@ -55,7 +55,7 @@ static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, double
                       double right)
 {
     const ifm_stats *s = &ifm_plot_summary(plot, start)->metric[metric];
-    ifm_scale scale = ifm_scale_for(s->p50, s->p50);
+    ifm_scale scale = ifm_plot_scale(s->p50);
     ifm_buffer *out = &plot->script;
     const char *colour = ifm_plot_colour(start);
     put_data(plot, start, metric, &scale);
@@ -67,8 +67,7 @@ static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, double
                       "set xtics autofreq\nset ylabel '%s, %s'\n",
                       left, right, s->n, ifm_start_name(start), ifm_metric_title(metric),
                       scale.unit);
-    if (s->n <= 12)
-        ifm_buffer_puts(out, "set xtics 1\n");
+    ifm_buffer_printf(out, "set xtics %g\n", fmax(1, ifm_plot_step((double)s->n, 10)));
     ifm_buffer_printf(out, "set title \"%s start: median %s",
                       start == IFM_START_COLD ? "Cold" : "Warm",
                       ifm_word_duration_alone(s->p50, true).text);
@@ -87,14 +86,16 @@ static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, double
                           s->median_ci95[1] / scale.ns_per_unit, colour);
     ifm_buffer_printf(out,
                       "plot %.9g with lines lw 2 lc rgb '%s', $%s using 1:2 with points "
-                      "pt 7 ps 1.6 lc rgb '%s'\n",
+                      "pt 7 ps 1.6*dot lc rgb '%s'\n",
                       median, colour, ifm_start_name(start), colour);
     ifm_buffer_puts(out, "unset object 1\nunset label 1\nunset label 2\nunset label 3\n");
 }
 
 bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title)
 {
-    bool cold = plot->cold.metric[metric].n > 0, warm = plot->warm.metric[metric].n > 0;
+    /* One token has a token generation time, 0, which is nothing to look at. */
+    ifm_metric needed = metric == IFM_METRIC_GENERATION ? IFM_METRIC_TPOT : metric;
+    bool cold = plot->cold.metric[needed].n > 0, warm = plot->warm.metric[needed].n > 0;
     if (!cold && !warm)
         return false;
     ifm_plot_title(plot, title);

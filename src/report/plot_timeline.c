@@ -24,7 +24,7 @@ static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
 {
     ifm_buffer *out = &plot->script;
     double ttft = (double)r->token_ns[0];
-    ifm_scale scale = ifm_scale_for(ttft / 50, ttft);
+    ifm_scale scale = ifm_plot_scale(ttft);
     int rows = 0;
     for (int p = 0; p < IFM_PHASE_COUNT; p++)
         rows += r->phases_ns[p] > 0;
@@ -35,7 +35,7 @@ static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
         if (r->phases_ns[p] <= 0)
             continue;
         double end = start + (double)r->phases_ns[p];
-        ifm_buffer_printf(out, "%.9g %d %.9g %.9g '%s'\n", start / scale.ns_per_unit,
+        ifm_buffer_printf(out, "%.9g %d %.9g %.9g \"%s\"\n", start / scale.ns_per_unit,
                           row--, start / scale.ns_per_unit, end / scale.ns_per_unit,
                           ifm_word_duration_alone((double)r->phases_ns[p], true).text);
         start = end;
@@ -49,12 +49,13 @@ static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
         }
     ifm_buffer_printf(out,
                       ")\nset yrange [0.4:%d.6]\nset xrange [0:%.9g]\n"
-                      "set xlabel 'after the request''s start, %s'\n"
-                      "set grid noytics xtics\nset xtics autofreq\n"
+                      "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
+                      "set grid noytics xtics\nset xtics %g\n"
                       "plot $phases using 1:2:3:4:($2-0.32):($2+0.32) with boxxyerror fs "
                       "solid 0.9 noborder fc rgb '%s', $phases using 4:2:5 with labels "
                       "left offset 0.6,0 font 'sans,20' tc rgb '" IFM_COLOUR_TEXT "'\n",
                       rows, 1.25 * ttft / scale.ns_per_unit, scale.unit,
+                      ifm_plot_step(1.25 * ttft / scale.ns_per_unit, 8),
                       ifm_plot_colour(r->start));
 }
 
@@ -62,7 +63,7 @@ static void put_tokens(ifm_plot *plot, const ifm_record *r, panel at)
 {
     ifm_buffer *out = &plot->script;
     double end = (double)r->token_ns[r->n_tokens - 1], ttft = (double)r->token_ns[0];
-    ifm_scale scale = ifm_scale_for(end / 50, end);
+    ifm_scale scale = ifm_plot_scale(end);
     put_margins(out, at);
     ifm_buffer_puts(out, "$tokens << EOD\n");
     for (size_t t = 0; t < r->n_tokens; t++)
@@ -70,16 +71,19 @@ static void put_tokens(ifm_plot *plot, const ifm_record *r, panel at)
                           t + 1);
     ifm_buffer_printf(
         out,
-        "EOD\nunset title\nset ytics autofreq scale 0.6\n"
+        "EOD\nunset title\nset ytics %g scale 0.6\nset xtics %g\n"
         "set yrange [0:%.9g]\nset xrange [0:%.9g]\nset ylabel 'token'\n"
         "set grid ytics noxtics\n"
+        "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
         "set object 1 rectangle from first 0, graph 0 to first %.9g, graph 1 "
         "fc rgb '%s' fs transparent solid 0.15 noborder behind\n"
         "set label 4 'TTFT' at first %.9g, graph 0.92 left offset 0.4,0 font "
         "'sans,20' tc rgb '%s'\n"
         "plot $tokens with steps lw 1 lc rgb '#80%s', $tokens with points pt "
-        "7 ps 1.3 lc rgb '%s'\nunset object 1\nunset label 4\nunset ylabel\n",
-        (double)r->n_tokens + 1, 1.05 * end / scale.ns_per_unit, ttft / scale.ns_per_unit,
+        "7 ps 1.3*dot lc rgb '%s'\nunset object 1\nunset label 4\nunset ylabel\n",
+        fmax(1, ifm_plot_step((double)r->n_tokens, 5)),
+        ifm_plot_step(1.05 * end / scale.ns_per_unit, 5), (double)r->n_tokens + 1,
+        1.05 * end / scale.ns_per_unit, scale.unit, ttft / scale.ns_per_unit,
         ifm_plot_colour(r->start), ttft / end > 0.7 ? 0.0 : ttft / scale.ns_per_unit,
         ifm_plot_colour(r->start), ifm_plot_colour(r->start) + 1,
         ifm_plot_colour(r->start));
@@ -94,7 +98,7 @@ static void put_request(ifm_plot *plot, const ifm_record *r, double bottom, doub
         ifm_word_duration_alone((double)r->token_ns[0], true).text,
         ifm_word_duration_alone((double)r->token_ns[r->n_tokens - 1], true).text,
         ifm_plot_colour(r->start));
-    put_phases(plot, r, (panel){0.12, 0.56, bottom, top});
+    put_phases(plot, r, (panel){0.13, 0.56, bottom, top});
     ifm_buffer_puts(&plot->script, "unset label 1\nunset label 2\nunset label 3\n");
     put_tokens(plot, r, (panel){0.66, 0.98, bottom, top});
 }
@@ -109,8 +113,8 @@ bool ifm_plot_timeline(ifm_plot *plot)
     ifm_buffer_puts(&plot->script, "set multiplot\n");
     bool both = cold != NULL && warm != NULL;
     if (cold != NULL)
-        put_request(plot, cold, both ? 0.58 : 0.18, 0.85);
+        put_request(plot, cold, both ? 0.57 : 0.18, 0.83);
     if (warm != NULL)
-        put_request(plot, warm, 0.16, both ? 0.40 : 0.85);
+        put_request(plot, warm, 0.18, both ? 0.355 : 0.83);
     return true;
 }

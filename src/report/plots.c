@@ -5,6 +5,7 @@
 #include "report/plots.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,22 @@ const char *ifm_plot_colour(ifm_start start)
     return start == IFM_START_COLD ? IFM_COLOUR_COLD : IFM_COLOUR_WARM;
 }
 
+ifm_scale ifm_plot_scale(double x)
+{
+    ifm_scale scale = ifm_scale_for(x, x);
+    if (x >= 5e9)
+        scale = (ifm_scale){1e9, "s", x < 1e10 ? 2 : 1};
+    return scale;
+}
+
+double ifm_plot_step(double range, int most)
+{
+    double step = pow(10, floor(log10(range / most)));
+    while (range / step > most)
+        step *= range / (2 * step) <= most ? 2 : range / (5 * step) <= most ? 5 : 10;
+    return step;
+}
+
 static const char *or_unknown(const char *text)
 {
     return text != NULL ? text : "unknown";
@@ -81,11 +98,14 @@ void ifm_plot_title(ifm_plot *plot, const char *title)
     ifm_buffer_puts(out, " at screen 0.02,0.955 left font 'sans,30' tc rgb "
                          "'" IFM_COLOUR_TEXT "'\nset label 2 ");
     ifm_buffer small = {0};
-    ifm_buffer_printf(&small, "%s, %s of %s weights · %s, %d threads, %s kernels",
-                      or_unknown(t->model_name),
+    const char *name = or_unknown(t->model_name), *cpu = or_unknown(plot->run->host.cpu);
+    ifm_text_one_line(&small, name, strlen(name), 32, true);
+    ifm_buffer_printf(&small, ", %s of %s weights · ",
                       ifm_word_bytes((double)t->weight_bytes).text,
-                      or_unknown(t->model_dtype), or_unknown(plot->run->host.cpu),
-                      t->threads, or_unknown(t->kernels));
+                      or_unknown(t->model_dtype));
+    ifm_text_one_line(&small, cpu, strlen(cpu), 36, true);
+    ifm_buffer_printf(&small, ", %d thread%s, %s kernels", t->threads,
+                      t->threads == 1 ? "" : "s", or_unknown(t->kernels));
     ifm_plot_quote(out, ifm_buffer_text(&small));
     ifm_buffer_deinit(&small);
     ifm_buffer_puts(out, " at screen 0.02,0.03 left font 'sans,18' tc rgb '#666666'\n"
@@ -105,12 +125,14 @@ static void put_style(ifm_buffer *out)
                          "set encoding utf8\n");
 }
 
+/* Points of the SVG terminal are twice as large as those of the PNG one. */
 static void put_terminal(ifm_buffer *out, bool png, const char *path)
 {
     ifm_buffer_printf(out,
-                      "set terminal %s noenhanced size 1600,1000 font 'sans,24' %s\n",
+                      "set terminal %s noenhanced size 1600,1000 font 'sans,24' "
+                      "linewidth 2%s\ndot = %s\n",
                       png ? "pngcairo" : "svg",
-                      png ? "linewidth 2" : "linewidth 2 dynamic background rgb 'white'");
+                      png ? "" : " dynamic background rgb 'white'", png ? "1" : "0.5");
     ifm_buffer_puts(out, "set output ");
     ifm_plot_quote(out, path);
     ifm_buffer_puts(out, "\n");

@@ -36,6 +36,12 @@ const char *ifm_plot_colour(ifm_start start);
 /* "set title …" and the line of small print below the picture. */
 void ifm_plot_title(ifm_plot *plot, const char *title);
 
+/* A picture's scale for durations of about x ns: µs, ms or s, whatever gives few digits. */
+ifm_scale ifm_plot_scale(double x);
+/* The distance of tick marks, 1, 2 or 5 times a power of ten, so that a range gets at most
+ * `most` of them. */
+double ifm_plot_step(double range, int most);
+
 /* The pictures, by file. */
 bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title);
 bool ifm_plot_itl(ifm_plot *plot);

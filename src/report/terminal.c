@@ -256,7 +256,7 @@ static void put_phase(page *p, const ifm_record *r, int phase, const ifm_scale *
     if (r == NULL)
         return;
     double x = (double)r->phases_ns[phase];
-    put_padded(p, ifm_word_duration(x, scale, p->unicode).text, 10, true);
+    put_padded(p, ifm_word_duration(x > 0 ? x : NAN, scale, p->unicode).text, 10, true);
     ifm_buffer_puts(&p->out, "  ");
     put_bar(p, r->token_ns[0] > 0 ? x / (double)r->token_ns[0] : 0);
 }
