@@ -99,11 +99,16 @@ static void put_configuration(page *p)
     const ifm_target_facts *t = &p->run->target;
     const ifm_workload *w = &p->run->workload;
     put_label(p, "model");
-    ifm_buffer_printf(
-        &p->out, "%s%s%s%s%s%s%s parameters%s%s, %s of weights\n", bold(p),
-        or_unknown(t->model_name), plain(p), dot(p), or_unknown(t->model_family), dot(p),
-        ifm_word_count((double)t->parameters).text, dot(p), or_unknown(t->model_dtype),
-        ifm_word_bytes((double)t->weight_bytes).text);
+    ifm_buffer_puts(&p->out, bold(p));
+    ifm_text_one_line(&p->out, or_unknown(t->model_name),
+                      strlen(or_unknown(t->model_name)), (size_t)(p->width - LABEL - 2),
+                      p->unicode);
+    ifm_buffer_printf(&p->out, "%s\n", plain(p));
+    put_label(p, "weights");
+    ifm_buffer_printf(&p->out, "%s%s%s parameters%s%s%s%s\n", or_unknown(t->model_family),
+                      dot(p), ifm_word_count((double)t->parameters).text, dot(p),
+                      or_unknown(t->model_dtype), dot(p),
+                      ifm_word_bytes((double)t->weight_bytes).text);
     put_label(p, "engine");
     ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels\n", or_unknown(t->kind),
                       or_unknown(t->device), dot(p), t->threads,
