@@ -42,8 +42,7 @@ ALWAYS_INLINE void prefetch_run(const void *w, int64_t i, int n, ifm_dtype dtype
 {
     const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
     const char *at = (const char *)w + i * size;
-    UNROLL for (int64_t b = 0; b < n * size; b += 64)
-        __builtin_prefetch(at + b, 0, 3);
+    UNROLL for (int64_t b = 0; b < n * size; b += 64) __builtin_prefetch(at + b, 0, 3);
 }
 
 /* y tile [T, V vectors] at (t0, n) += x[t0 …][rows] W[rows][n …]. */
