@@ -269,7 +269,7 @@ static void put_phase(page *p, const ifm_record *r, int phase, const ifm_scale *
 static ifm_scale phase_scale(const ifm_record *r)
 {
     ifm_scale scale =
-        r != NULL ? ifm_scale_for((double)r->token_ns[0] / 50, (double)r->token_ns[0])
+        r != NULL ? ifm_scale_for((double)r->token_ns[0] / 10, (double)r->token_ns[0])
                   : (ifm_scale){1e6, "ms", 0};
     return scale;
 }
