@@ -79,6 +79,8 @@ static const ifm_option options[] = {
     {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
     {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the report as Markdown"},
+    {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, OUTPUT,
+     "pictures as PNG and SVG (needs gnuplot)"},
     {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,
      "print the text of the first request as it is made"},
     {"quiet", 'q', IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT, "no report, no progress"},
@@ -256,7 +258,8 @@ const ifm_command ifm_command_run = {
         "own, all raw data kept\n"
         "inferometer run -m ./gpt2 --page-cache evict --cold 5 --warm 0\tcold starts "
         "from disk\n"
-        "inferometer run -p \"Once upon a time\" --stream\tthe text as it is made\n",
+        "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text as "
+        "it is made, and pictures\n",
     IFM_OPTIONS(options),
     .run = run_run,
 };

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/interrupt.h"
+#include "report/plots.h"
 #include "report/report.h"
 #include "result/json.h"
 
@@ -20,9 +21,12 @@ static const struct {
     {"markdown", ifm_report_markdown},
 };
 
+/* Whether there is a gnuplot that runs is to be known now rather than afterwards. */
 static ifm_status open_plots(const char *directory, ifm_error *err)
 {
-    ifm_status st = ifm_directory_make(directory, err);
+    ifm_status st = ifm_gnuplot_run("exit\n", 5, err);
+    if (st == IFM_OK)
+        st = ifm_directory_make(directory, err);
     if (st == IFM_OK && access(directory, W_OK | X_OK) != 0)
         st = ifm_fail_errno(err, errno, "%s: cannot write into it", directory);
     return st;
@@ -31,7 +35,7 @@ static ifm_status open_plots(const char *directory, ifm_error *err)
 ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *arguments,
                                 ifm_error *err)
 {
-    *self = (ifm_run_outputs){0};
+    *self = (ifm_run_outputs){.plots = ifm_arguments_string(arguments, "plots")};
     ifm_status st = IFM_OK;
     for (size_t i = 0; i < IFM_RUN_OUTPUT_KINDS && st == IFM_OK; i++) {
         const char *path = ifm_arguments_string(arguments, kinds[i].option);
@@ -87,6 +91,8 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
         }
     }
     ifm_interrupt_remember_file(NULL);
+    if (self->plots != NULL && first == IFM_OK)
+        first = ifm_report_plots(run, self->plots, err);
     return first;
 }
 
