@@ -6,7 +6,6 @@
 #include "cli/command.h"
 #include "inferometer/inferometer.h"
 #include "os/terminal.h"
-#include "result/json.h"
 
 static bool is_one_of(const char *word, const char *a, const char *b)
 {
@@ -61,8 +60,7 @@ int main(int argc, char **argv)
     if (argc < 2 || is_one_of(argv[1], "--help", "-h"))
         ifm_help_overview(stdout, ifm_terminal_width(stdout, 80));
     else if (is_one_of(argv[1], "--version", "-V"))
-        printf("inferometer %s (commit %s, %s)\n", IFM_VERSION, ifm_result_commit(),
-               ifm_result_compiler());
+        printf("inferometer %s (%s)\n", IFM_VERSION, __VERSION__);
     else if (argv[1][0] == '-')
         code = unknown_option(argv[1]);
     else

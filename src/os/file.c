@@ -58,6 +58,16 @@ void ifm_mapping_close(ifm_mapping *self)
     *self = (ifm_mapping){0};
 }
 
+void ifm_mapping_populate(const ifm_mapping *self)
+{
+#ifdef MADV_POPULATE_READ /* Linux 5.14 */
+    if (self->data != NULL)
+        (void)madvise((void *)(uintptr_t)self->data, self->size, MADV_POPULATE_READ);
+#else
+    (void)self;
+#endif
+}
+
 ifm_status ifm_file_read(const char *path, size_t limit, char **data, size_t *size,
                          ifm_error *err)
 {

@@ -98,6 +98,7 @@ bool ifm_cache_open(const char *path, const ifm_buffer *key, ifm_mapping *mappin
 {
     if (ifm_mapping_open(mapping, path, NULL) != IFM_OK)
         return false;
+    ifm_mapping_populate(mapping);
     if (ifm_tables_attach(tables, mapping->data, mapping->size) &&
         tables->header->n_key == key->length &&
         memcmp(tables->key, key->data, key->length) == 0)

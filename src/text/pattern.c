@@ -45,9 +45,10 @@ static const struct {
                           "\\x{1f170}-\\x{1f189}]"},
 };
 
-/* From how many bytes on compiling to machine code (tens of microseconds, once) is won back
- * by matching faster: docs/SPEED.md. */
-enum { JIT_PAYS_BYTES = 2048 };
+/* Compiling to machine code costs 60 to 100 us in a young process and saves 0.04 us (prose)
+ * to 0.09 us (code) a byte (docs/SPEED.md): it is done when interpreting has cost as much,
+ * so that neither a cold start with a short prompt nor a long text pays for the other. */
+enum { JIT_PAYS_BYTES = 1024 };
 
 int ifm_pattern_find(const char *expression, size_t n)
 {
@@ -89,7 +90,10 @@ void ifm_splitter_deinit(ifm_splitter *self)
 
 void ifm_splitter_expect(ifm_splitter *self, size_t n)
 {
-    if (self->jit_tried || n < JIT_PAYS_BYTES)
+    if (self->jit_tried)
+        return;
+    self->n_expected += n < JIT_PAYS_BYTES ? n : JIT_PAYS_BYTES;
+    if (self->n_expected < JIT_PAYS_BYTES)
         return;
     self->jit_tried = true;
     /* Where this fails (no executable memory), pcre2_match interprets as before. */

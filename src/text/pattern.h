@@ -30,6 +30,7 @@ int ifm_pattern_find(const char *expression, size_t n);
 typedef struct ifm_splitter {
     struct pcre2_real_code_8 *code;
     struct pcre2_real_match_data_8 *match;
+    size_t n_expected; /* bytes, so far */
     bool jit_tried;
 } ifm_splitter;
 
@@ -37,7 +38,7 @@ typedef struct ifm_splitter {
 ifm_status ifm_splitter_init(ifm_splitter *self, int row, ifm_error *err);
 void ifm_splitter_deinit(ifm_splitter *self);
 
-/* Says that n bytes will be split: from some size on machine code pays. */
+/* Says that n bytes will be split now: once they add up, machine code pays. */
 void ifm_splitter_expect(ifm_splitter *self, size_t n);
 
 /* The next match in text[n], valid UTF-8, at or behind byte `from`: *start … *end. When

@@ -98,9 +98,9 @@ static ifm_status read_gpt2(const char *directory, ifm_lexicon *lexicon, ifm_err
     ifm_status st = ifm_text_read_json(directory, "vocab.json", &vocab, err);
     if (st == IFM_OK && vocab != NULL)
         st = ifm_file_read(merges, IFM_TEXT_MAX_FILE_BYTES, &text, &n, err);
-    if (st == IFM_ERR_NOT_FOUND) {
+    if (st == IFM_ERR_NOT_FOUND || (st == IFM_OK && vocab == NULL)) {
         st = ifm_fail(
-            err, st,
+            err, IFM_ERR_NOT_FOUND,
             "%s: there is no tokenizer.json, nor both vocab.json and merges.txt: "
             "the model's directory must hold one of them",
             directory);

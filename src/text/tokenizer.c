@@ -82,6 +82,19 @@ static ifm_status open_splitters(ifm_tokenizer *self, ifm_error *err)
     return IFM_OK;
 }
 
+/* The last step of every opening: *out is the tokenizer, or it is closed. */
+static ifm_status finish(ifm_tokenizer *self, ifm_status st, ifm_tokenizer **out,
+                         ifm_error *err)
+{
+    if (st == IFM_OK)
+        st = open_splitters(self, err);
+    if (st == IFM_OK)
+        *out = self;
+    else
+        ifm_tokenizer_close(self);
+    return st;
+}
+
 ifm_status ifm_tokenizer_open(const char *path, const ifm_tokenizer_options *options,
                               ifm_tokenizer **out, ifm_error *err)
 {
@@ -93,14 +106,22 @@ ifm_status ifm_tokenizer_open(const char *path, const ifm_tokenizer_options *opt
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for a tokenizer", path);
     if (st == IFM_OK)
         st = open_tables(self, directory, options, err);
-    if (st == IFM_OK)
-        st = open_splitters(self, err);
     free(directory);
-    if (st == IFM_OK)
-        *out = self;
-    else
-        ifm_tokenizer_close(self);
-    return st;
+    return finish(self, st, out, err);
+}
+
+ifm_status ifm_tokenizer_from_block(ifm_tables_header *block, ifm_tokenizer **out,
+                                    ifm_error *err)
+{
+    *out = NULL;
+    ifm_tokenizer *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        free(block);
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a tokenizer");
+    }
+    self->owned = block;
+    ifm_tables_view(&self->tables, block);
+    return finish(self, IFM_OK, out, err);
 }
 
 void ifm_tokenizer_close(ifm_tokenizer *self)

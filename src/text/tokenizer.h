@@ -17,4 +17,9 @@ struct ifm_tokenizer {
     ifm_bpe bpe;
 };
 
+/* A tokenizer on a block that was compiled or checked; takes it, also when it fails.
+ * Errors: FORMAT, UNSUPPORTED, NO_MEMORY. */
+ifm_status ifm_tokenizer_from_block(ifm_tables_header *block, ifm_tokenizer **out,
+                                    ifm_error *err);
+
 #endif
