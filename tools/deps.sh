@@ -146,10 +146,10 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# Says what it runs; its output is shown when it fails.
+# Says what it runs; its output is shown when it fails. No package may ask questions.
 loud() {
-    echo "deps: $*"
-    "$@" </dev/null >"$log" 2>&1
+    echo "deps: ${as_root:+$as_root }$*"
+    $as_root env DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1
 }
 
 # Package lists that are missing or old make an install fail, so it is tried, then the
@@ -158,13 +158,12 @@ install() {
     # shellcheck disable=SC2086 # lists of words
     case $manager in
     apt-get)
-        apt="env DEBIAN_FRONTEND=noninteractive apt-get"
-        if loud $as_root $apt install -y --no-install-recommends $packages; then return 0; fi
-        loud $as_root $apt update || cat "$log" >&2
-        loud $as_root $apt install -y --no-install-recommends $packages
+        if loud apt-get install -y --no-install-recommends $packages; then return 0; fi
+        loud apt-get update || cat "$log" >&2
+        loud apt-get install -y --no-install-recommends $packages
         ;;
-    dnf) loud $as_root dnf install -y $packages ;;
-    apk) loud $as_root apk add --no-cache $packages ;;
+    dnf) loud dnf install -y $packages ;;
+    apk) loud apk add --no-cache $packages ;;
     brew) loud brew install $packages ;;
     esac
 }
