@@ -19,6 +19,7 @@ gcc        gcc: no warning; the tests pass with assertions on
 clang      clang: no warning; the tests pass
 address    AddressSanitizer and UndefinedBehaviorSanitizer find nothing in the tests
 threads    ThreadSanitizer finds nothing in the tests
+fuzz       each fuzz target survives some seconds of new inputs
 TABLE
 }
 
@@ -93,6 +94,10 @@ check_threads() {
     fi
     CC=$(cached clang) flavour threads -Dbuildtype=debugoptimized -Db_ndebug=false \
         -Db_sanitize=thread -Db_lundef=false
+}
+
+check_fuzz() {
+    CC=$(cached clang) sh tools/fuzz.sh 8
 }
 
 # ccache makes a second run quick where it is there; nothing needs it.

@@ -8,10 +8,12 @@
 #include "cli/progress.h"
 #include "cli/run_outputs.h"
 #include "cli/run_setup.h"
+#include "format/weights.h"
 #include "measure/verdict.h"
 #include "os/host.h"
 #include "os/terminal.h"
 #include "probe/probe.h"
+#include "report/report.h"
 #include "target/native.h"
 #include "target/plan.h"
 
@@ -74,6 +76,11 @@ static const ifm_option options[] = {
 
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the whole result, raw times included (- for standard output, without the report)"},
+    {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
+    {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
+     "the report as Markdown"},
+    {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, OUTPUT,
+     "pictures as PNG and SVG (needs gnuplot)"},
     {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,
      "print the text of the first request as it is made"},
     {"quiet", 'q', IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT, "no report, no progress"},
@@ -134,25 +141,62 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
     return st;
 }
 
-/* The yardstick for decoding: this host's bandwidth over as many bytes as a step reads. */
-static void probe_host(run_screen *screen, ifm_run *run)
+/* NaN is allowed in weights, and worth knowing about. Every byte is read, so not when that
+ * would push everything else out of memory. */
+static void count_nonfinite(ifm_run *run)
 {
-    if (run->target.decode_bytes <= 0 || run->target.threads <= 0)
+    ifm_weights *weights = NULL;
+    if (run->target.model_path == NULL ||
+        run->target.file_bytes > run->host.memory_bytes / 2 ||
+        ifm_weights_open(run->target.model_path, &weights, NULL) != IFM_OK)
         return;
-    ifm_progress_say(&screen->progress, "measuring: read bandwidth of this host");
-    run->host.read_bandwidth_bytes_per_s =
-        ifm_probe_read_bandwidth((size_t)run->target.decode_bytes, run->target.threads);
+    run->target.nan_weights = 0;
+    for (size_t i = 0; i < ifm_weights_count(weights); i++)
+        run->target.nan_weights +=
+            (int64_t)ifm_tensor_count_nonfinite(ifm_weights_at(weights, i));
+    ifm_weights_close(weights);
+}
+
+/* What is looked at when the measuring is over, so that it disturbs nothing: the yardstick
+ * for decoding, this host's bandwidth over as many bytes as a step reads; and the weights. */
+static void look_around(run_screen *screen, ifm_run *run)
+{
+    if (run->target.decode_bytes > 0 && run->target.threads > 0) {
+        ifm_progress_say(&screen->progress, "measuring: read bandwidth of this host");
+        run->host.read_bandwidth_bytes_per_s = ifm_probe_read_bandwidth(
+            (size_t)run->target.decode_bytes, run->target.threads);
+    }
+    ifm_progress_say(&screen->progress, "looking for weights that are not finite");
+    count_nonfinite(run);
+}
+
+/* A report that cannot be printed whole is not printed at all. */
+static ifm_status print_report(const ifm_arguments *arguments,
+                               const ifm_run_outputs *outputs, const ifm_run *run,
+                               ifm_error *err)
+{
+    if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
+        return IFM_OK;
+    ifm_report_style style = {
+        .colour = ifm_terminal_colour(stdout),
+        .unicode = ifm_terminal_unicode(),
+        .width = ifm_terminal_width(stdout, 80),
+    };
+    return ifm_report_terminal(run, stdout, &style, err);
 }
 
 /* After measuring: judge, report, write. Returns the exit code. */
-static int conclude(ifm_run_outputs *outputs, run_screen *screen, ifm_run *run)
+static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
+                    run_screen *screen, ifm_run *run)
 {
     if (!run->incomplete)
-        probe_host(screen, run);
+        look_around(screen, run);
     ifm_progress_erase(&screen->progress);
     ifm_verdict_judge(run);
     ifm_error err = {0};
-    if (ifm_run_outputs_write(outputs, run, &err) != IFM_OK)
+    ifm_status st = print_report(arguments, outputs, run, &err);
+    if (ifm_run_outputs_write(outputs, run, st == IFM_OK ? &err : NULL) != IFM_OK ||
+        st != IFM_OK)
         return ifm_command_fail(&ifm_command_run, &err);
     if (run->incomplete) {
         ifm_fail(&err, IFM_ERR_CANCELLED,
@@ -187,7 +231,7 @@ static int run_run(const ifm_arguments *arguments)
     ifm_progress_erase(&screen.progress);
     int code;
     if (st == IFM_OK || (st == IFM_ERR_CANCELLED && run.n_records > 0))
-        code = conclude(&outputs, &screen, &run);
+        code = conclude(arguments, &outputs, &screen, &run);
     else
         code = ifm_command_fail(&ifm_command_run, &err);
     ifm_run_outputs_abort(&outputs);
@@ -214,7 +258,8 @@ const ifm_command ifm_command_run = {
         "own, all raw data kept\n"
         "inferometer run -m ./gpt2 --page-cache evict --cold 5 --warm 0\tcold starts "
         "from disk\n"
-        "inferometer run -p \"Once upon a time\" --stream\tthe text as it is made\n",
+        "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text as "
+        "it is made, and pictures\n",
     IFM_OPTIONS(options),
     .run = run_run,
 };

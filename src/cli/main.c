@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "inferometer/inferometer.h"
 #include "os/terminal.h"
+#include "result/json.h"
 
 static bool is_one_of(const char *word, const char *a, const char *b)
 {
@@ -60,7 +61,8 @@ int main(int argc, char **argv)
     if (argc < 2 || is_one_of(argv[1], "--help", "-h"))
         ifm_help_overview(stdout, ifm_terminal_width(stdout, 80));
     else if (is_one_of(argv[1], "--version", "-V"))
-        printf("inferometer %s (%s)\n", IFM_VERSION, __VERSION__);
+        printf("inferometer %s (commit %s, %s)\n", IFM_VERSION, ifm_result_commit(),
+               ifm_result_compiler());
     else if (argv[1][0] == '-')
         code = unknown_option(argv[1]);
     else

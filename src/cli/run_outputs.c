@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "cli/interrupt.h"
+#include "report/plots.h"
+#include "report/report.h"
 #include "result/json.h"
 
 typedef ifm_status write_function(const ifm_run *run, FILE *out, ifm_error *err);
@@ -15,11 +17,16 @@ static const struct {
     write_function *write;
 } kinds[IFM_RUN_OUTPUT_KINDS] = {
     {"json", ifm_result_write_json},
+    {"csv", ifm_report_csv},
+    {"markdown", ifm_report_markdown},
 };
 
+/* Whether there is a gnuplot that runs is to be known now rather than afterwards. */
 static ifm_status open_plots(const char *directory, ifm_error *err)
 {
-    ifm_status st = ifm_directory_make(directory, err);
+    ifm_status st = ifm_gnuplot_run("exit\n", 5, err);
+    if (st == IFM_OK)
+        st = ifm_directory_make(directory, err);
     if (st == IFM_OK && access(directory, W_OK | X_OK) != 0)
         st = ifm_fail_errno(err, errno, "%s: cannot write into it", directory);
     return st;
@@ -28,7 +35,7 @@ static ifm_status open_plots(const char *directory, ifm_error *err)
 ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *arguments,
                                 ifm_error *err)
 {
-    *self = (ifm_run_outputs){0};
+    *self = (ifm_run_outputs){.plots = ifm_arguments_string(arguments, "plots")};
     ifm_status st = IFM_OK;
     for (size_t i = 0; i < IFM_RUN_OUTPUT_KINDS && st == IFM_OK; i++) {
         const char *path = ifm_arguments_string(arguments, kinds[i].option);
@@ -79,10 +86,13 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
         self->wanted[i] = false;
         if (st != IFM_OK && first == IFM_OK) {
             first = st;
-            *err = own;
+            if (err != NULL)
+                *err = own;
         }
     }
     ifm_interrupt_remember_file(NULL);
+    if (self->plots != NULL && first == IFM_OK)
+        first = ifm_report_plots(run, self->plots, err);
     return first;
 }
 

@@ -6,7 +6,7 @@
 #include "measure/record.h"
 #include "os/file.h"
 
-enum { IFM_RUN_OUTPUT_KINDS = 1 }; /* --json */
+enum { IFM_RUN_OUTPUT_KINDS = 3 }; /* --json, --csv, --markdown */
 
 typedef struct ifm_run_outputs {
     ifm_output files[IFM_RUN_OUTPUT_KINDS];

@@ -19,6 +19,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void fill_tables(void)
 {
     features = ifm_cpu_features();
+    if (!ifm_cpu_request_tiles())
+        features &= ~(uint32_t)(IFM_CPU_AMX_BF16 | IFM_CPU_AMX_INT8);
     for (int i = 0; i < ifm_kern_n_fills; i++) {
         if (i > 0)
             tables[i] = tables[i - 1];

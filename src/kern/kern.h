@@ -39,6 +39,7 @@ typedef struct ifm_product {
     int64_t k0, k1;
     int64_t n0, n1;
     bool accumulate;
+    const void *packed; /* x as the table's `pack` lays it out, or NULL */
 } ifm_product;
 
 typedef void (*ifm_product_fn)(const ifm_product *p);
@@ -93,6 +94,8 @@ typedef struct ifm_attention {
 /* Queries that one call may work on at once: the rows of `scores`. */
 enum { IFM_ATTENTION_ROWS = 8 };
 
+enum { IFM_KERN_PACK_ROWS = 32 };
+
 typedef struct ifm_kern {
     const char *name;
     uint32_t needs; /* IFM_CPU_… features */
@@ -111,8 +114,18 @@ typedef struct ifm_kern {
     /* Products of many rows, bound by arithmetic; NULL: use `product`. */
     ifm_gemm_fn gemm[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
     int64_t gemm_from[IFM_DTYPE_COUNT]; /* least T for which gemm is the faster one */
-    bool rounds_bf16;                   /* gemm rounds x to bf16 where w is bf16 */
-    size_t scratch_bytes;               /* of scratch that gemm needs, per thread */
+    /* A table whose gemm wants x laid out its own way has, for each type of w, a function
+     * that packs rows [t0, t1) of the whole product p, t0 a multiple of PACK_ROWS; threads
+     * pack parts, then all multiply. NULL: gemm reads x. `packed` is 64-byte aligned and
+     * holds pack_bytes_per_number bytes for each number of x, with T and K rounded up to
+     * multiples of IFM_KERN_PACK_ROWS. */
+    void (*pack[IFM_DTYPE_COUNT])(const ifm_product *p, int64_t t0, int64_t t1,
+                                  void *packed);
+    size_t pack_bytes_per_number;
+    /* What gemm may be off by for each term, beyond what summing in f32 is: 2⁻⁹ when it
+     * rounds x to bf16; 0: nothing. */
+    float gemm_rounding[IFM_DTYPE_COUNT];
+    size_t scratch_bytes; /* of scratch that gemm needs, per thread */
 
     void (*epilogue)(const ifm_epilogue *e);
 

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/checked.h"
+
 enum {
     COLUMN_UNIT = 16, /* columns of y in a cache line: no two threads write the same */
     SLICE_MIN_K = 32, /* a slice of fewer rows costs more to add than to read */
@@ -24,6 +26,12 @@ size_t ifm_matmul_parts(int64_t n)
 {
     return (size_t)PART_ROWS *
            (size_t)((n + COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT);
+}
+
+size_t ifm_matmul_packed(const ifm_kern *kern, int64_t t, int64_t k)
+{
+    return kern->pack_bytes_per_number * ifm_align_up((size_t)t, IFM_KERN_PACK_ROWS) *
+           ifm_align_up((size_t)k, IFM_KERN_PACK_ROWS);
 }
 
 static ifm_product product_of(const ifm_matmul *job)
@@ -101,12 +109,27 @@ static void run_sliced(const ifm_team *team, const ifm_matmul *job)
            n0, n1);
 }
 
+/* Each thread lays out its part of x; all of it is there afterwards. */
+static void pack_together(const ifm_team *team, const ifm_matmul *job)
+{
+    const ifm_product p = product_of(job);
+    int64_t t0, t1;
+    ifm_pool_part(job->t, IFM_KERN_PACK_ROWS, team->thread, team->threads, &t0, &t1);
+    if (t0 < t1)
+        team->kern->pack[job->w->dtype](&p, t0, t1, team->packed);
+    ifm_pool_barrier(team->pool);
+}
+
 /* Whole sums of this thread's columns, on top of y where it is added to; then, in place,
  * what follows them. */
 static void run_columns(const ifm_team *team, const ifm_matmul *job, bool many)
 {
     const ifm_matrix *w = job->w;
     ifm_product p = product_of(job);
+    if (many && team->kern->pack[w->dtype]) {
+        pack_together(team, job);
+        p.packed = team->packed;
+    }
     ifm_pool_part(w->n, COLUMN_UNIT, team->thread, team->threads, &p.n0, &p.n1);
     if (p.n0 >= p.n1)
         return;

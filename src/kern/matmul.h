@@ -30,6 +30,7 @@ typedef struct ifm_team {
     ifm_pool *pool;
     int thread, threads;
     float *parts;  /* shared; ifm_matmul_parts floats */
+    void *packed;  /* shared; ifm_matmul_packed bytes, 64-byte aligned */
     void *scratch; /* this thread's; kern->scratch_bytes, 64-byte aligned */
 } ifm_team;
 
@@ -47,6 +48,9 @@ typedef struct ifm_matmul {
 
 /* Floats of `parts` that products with at most n columns need, whatever T. */
 size_t ifm_matmul_parts(int64_t n);
+
+/* Bytes of `packed` that products of at most t rows and k wide need; 0 for most tables. */
+size_t ifm_matmul_packed(const ifm_kern *kern, int64_t t, int64_t k);
 
 /* Called by every thread of the team with the same job. x must be complete before (a
  * barrier); y is complete after the next barrier, which is the caller's. */

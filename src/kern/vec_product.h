@@ -42,8 +42,7 @@ ALWAYS_INLINE void prefetch_run(const void *w, int64_t i, int n, ifm_dtype dtype
 {
     const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
     const char *at = (const char *)w + i * size;
-    UNROLL for (int64_t b = 0; b < n * size; b += 64)
-        __builtin_prefetch(at + b, 0, 3);
+    UNROLL for (int64_t b = 0; b < n * size; b += 64) __builtin_prefetch(at + b, 0, 3);
 }
 
 /* y tile [T, V vectors] at (t0, n) += x[t0 …][rows] W[rows][n …]. */
@@ -102,26 +101,36 @@ ALWAYS_INLINE void kn_columns(const ifm_product *p, ifm_dtype dtype, int T, int6
             kn_edge(p, dtype, t0 + t, n, rows);
 }
 
-ALWAYS_INLINE void kn_together(const ifm_product *p, ifm_dtype dtype, const kn_rows *rows)
+/* All columns of up to FEW_ROWS rows of x. */
+ALWAYS_INLINE void kn_few(const ifm_product *p, ifm_dtype dtype, int64_t t,
+                          const kn_rows *rows)
 {
-    for (int64_t t = 0; t < p->t; t += FEW_ROWS)
-        switch (p->t - t) {
+    const int left = p->t - t < FEW_ROWS ? (int)(p->t - t) : FEW_ROWS;
+    if (!SPECIALISE) {
+        kn_columns(p, dtype, left, t, rows);
+        return;
+    }
+    switch (left) {
 #define CASE(T)                                                                          \
     case T:                                                                              \
         kn_columns(p, dtype, T, t, rows);                                                \
         break;
-            CASE(1)
-            CASE(2)
-            CASE(3)
-            CASE(4)
-            CASE(5)
-            CASE(6)
-            CASE(7)
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+        CASE(7)
+        CASE(8)
 #undef CASE
-        default:
-            kn_columns(p, dtype, 8, t, rows);
-            break;
-        }
+    }
+}
+
+ALWAYS_INLINE void kn_together(const ifm_product *p, ifm_dtype dtype, const kn_rows *rows)
+{
+    for (int64_t t = 0; t < p->t; t += FEW_ROWS)
+        kn_few(p, dtype, t, rows);
 }
 
 ALWAYS_INLINE void product_kn(const ifm_product *p, ifm_dtype dtype)

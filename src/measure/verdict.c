@@ -17,7 +17,7 @@ static const double steal_spoils = 0.10;     /* a tenth of the time was not ours
 static const double interval_noticeable = 0.1; /* width of the interval ÷ median */
 static const double interval_spoils = 0.5;     /* the median is known to ± a quarter */
 static const double drift_noticeable = 0.1;    /* second half against first half */
-static const double clock_noticeable = 0.01;   /* a tick ÷ the shortest gap */
+static const double clock_noticeable = 0.01;   /* a tick ÷ the usual gap */
 static const double clock_spoils = 0.1;        /* a gap is fewer than ten ticks */
 static const double evicted_frac = 0.01;       /* a page or two may come back at once */
 static const double resident_frac = 0.99;
@@ -95,16 +95,16 @@ static void judge_page_cache(ifm_run *run)
 
 static void judge_clock(ifm_run *run, const ifm_summary *s)
 {
-    double gap = s->metric[IFM_METRIC_ITL].min;
+    double gap = s->metric[IFM_METRIC_ITL].p50;
     if (isnan(gap))
-        gap = s->metric[IFM_METRIC_TTFT].min;
+        gap = s->metric[IFM_METRIC_TTFT].p50;
     if (isnan(gap) || gap <= 0 || run->clock_resolution_ns <= 0)
         return;
     double tick = (double)run->clock_resolution_ns / gap;
     if (tick > clock_noticeable)
         ifm_run_warn(
             run, "coarse-clock", tick > clock_spoils,
-            "the clock steps by %lld ns, %.0f%% of the shortest time measured; is "
+            "the clock steps by %lld ns, %.0f%% of the usual gap between tokens; is "
             "the kernel's clock source tsc? (see `inferometer doctor`)",
             (long long)run->clock_resolution_ns, 100 * tick);
 }
@@ -152,8 +152,10 @@ static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
         ifm_run_warn(run, "drift", false,
                      "the second half of the %s runs was %.0f%% %s than the first: %s",
                      name, 100 * fabs(change), change > 0 ? "slower" : "faster",
-                     change > 0 ? "is the machine heating up, or someone else starting?"
-                                : "use more --warmup");
+                     change > 0
+                         ? "is the machine heating up, or is something else starting?"
+                     : start == IFM_START_WARM ? "use more --warmup"
+                                               : "it was still settling; repeat the run");
 }
 
 static void judge_handover(ifm_run *run, const ifm_summary *s)

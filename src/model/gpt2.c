@@ -39,6 +39,7 @@ static pass begin_pass(ifm_session *session, int thread)
                  .thread = thread,
                  .threads = ifm_pool_threads(session->pool),
                  .parts = floats_at(session, session->at.parts),
+                 .packed = session->block + session->at.packed,
                  .scratch = session->block + session->at.scratch +
                             (size_t)thread * session->at.scratch_stride},
         .c = config->n_embd,

@@ -55,6 +55,7 @@ static ifm_session_layout layout_of(const ifm_model *model, int32_t positions,
     at.few = place_floats(&at.bytes, threads, IFM_SESSION_FEW_ROWS * at.x_stride);
     at.wide = place_floats(&at.bytes, at.rows, at.wide_stride);
     at.mixed = place_floats(&at.bytes, at.rows, at.x_stride);
+    at.packed = place(&at.bytes, ifm_matmul_packed(model->kern, at.rows, wide));
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
     at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);
     at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);

@@ -37,6 +37,7 @@ typedef struct ifm_session_layout {
     size_t few;          /* [threads, FEW_ROWS, C] the same, each thread's own */
     size_t wide;   /* [R, 3C] queries, keys, values; [R, F] the feed-forward layer */
     size_t mixed;  /* [R, C] attention's output */
+    size_t packed; /* see ifm_matmul_packed */
     size_t parts;  /* see ifm_matmul_parts */
     size_t scores; /* [threads, ATTENTION_ROWS, P] */
     size_t scratch_stride; /* bytes of scratch a thread: for the kernels, or [C] floats */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -25,4 +26,18 @@ bool ifm_terminal_colour(FILE *stream)
 {
     const char *no = getenv("NO_COLOR");
     return (no == NULL || *no == '\0') && ifm_terminal_is(stream);
+}
+
+bool ifm_terminal_unicode(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *locale = getenv(names[i]);
+        if (locale == NULL || *locale == '\0')
+            continue;
+        const char *dot = strchr(locale, '.');
+        return dot != NULL &&
+               (strncasecmp(dot, ".utf-8", 6) == 0 || strncasecmp(dot, ".utf8", 5) == 0);
+    }
+    return false;
 }

@@ -15,4 +15,8 @@ int ifm_terminal_width(FILE *stream, int otherwise);
  * (https://no-color.org: any value but the empty one). */
 bool ifm_terminal_colour(FILE *stream);
 
+/* Whether the environment's locale (LC_ALL, else LC_CTYPE, else LANG) is a UTF-8 one, so
+ * that more than ASCII can be shown. */
+bool ifm_terminal_unicode(void);
+
 #endif

@@ -17,6 +17,16 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+const char *ifm_result_commit(void)
+{
+    return IFM_COMMIT;
+}
+
+const char *ifm_result_compiler(void)
+{
+    return COMPILER;
+}
+
 static json_t *tool(const ifm_run *run)
 {
     ifm_fields f = ifm_fields_new();

@@ -17,4 +17,9 @@ ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err);
 /* Writes the document to `out`, indented, a newline at its end. Errors: NO_MEMORY, IO. */
 ifm_status ifm_result_write_json(const ifm_run *run, FILE *out, ifm_error *err);
 
+/* The commit that this program was built from ("1a2b3c4", "unknown"), and the compiler that
+ * built it. Never NULL. */
+const char *ifm_result_commit(void);
+const char *ifm_result_compiler(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "kern/matmul.h"
 
 enum { REPEATS = 7 };
 static const double SECONDS_EACH = 0.02;
@@ -17,6 +18,8 @@ typedef struct subject {
     const ifm_kern *kern;
     ifm_product product;
     ifm_gemm_fn gemm;
+    void (*pack)(const ifm_product *p, int64_t t0, int64_t t1, void *packed);
+    void *packed;
     ifm_product_fn multiply;
     ifm_attention attention;
     float *x, *y;
@@ -56,6 +59,8 @@ static void run_product(subject *s)
 
 static void run_gemm(subject *s)
 {
+    if (s->product.packed)
+        s->pack(&s->product, 0, s->product.t, s->packed);
     s->gemm(&s->product, s->scratch);
 }
 
@@ -108,6 +113,7 @@ static void bench_products(subject *s, int64_t t, bool many)
             const int64_t n = kn ? F : V;
             s->multiply = s->kern->product[layout][dtype];
             s->gemm = s->kern->gemm[layout][dtype];
+            s->pack = s->kern->pack[dtype];
             if (many && !s->gemm)
                 continue;
             s->product = (ifm_product){.x = s->x,
@@ -119,6 +125,7 @@ static void bench_products(subject *s, int64_t t, bool many)
                                        .t = t,
                                        .k1 = C,
                                        .n1 = n};
+            s->product.packed = many && s->pack ? s->packed : NULL;
             snprintf(name, sizeof name, "%s %s %s T=%d", many ? "gemm" : "product",
                      kn ? "kn" : "nk", ifm_dtype_name((ifm_dtype)dtype), (int)t);
             const double seconds = time_of(many ? run_gemm : run_product, s);
@@ -162,6 +169,7 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     /* Bytes that are no NaN in any type: the random f32 are, read as halves. */
     memset(s.w, 0x11, (size_t)C * V * 4);
     s.scratch = aligned_alloc(64, (size_t)n_scratch * 4);
+    s.packed = aligned_alloc(64, ifm_matmul_packed(table, 256, C) + 64);
     printf("%s\n", table->name);
     line("layer_norm", time_of(run_norm, &s), C * 4, C * 7);
     line("gelu_new", time_of(run_gelu, &s), F * 4, F);
@@ -177,4 +185,5 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     guarded_free(s.y);
     free_numbers(s.w);
     free(s.scratch);
+    free(s.packed);
 }

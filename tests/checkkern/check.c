@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_SAID = 20 };
+
 static const float UNTOUCHED = -1234567.0f;
 
 static void *allocate(size_t bytes)
@@ -66,12 +68,14 @@ bool guards_intact(const float *x, int64_t n)
     return true;
 }
 
-static void say_failure(check *c, const char *format, va_list args)
+/* Says the beginning of a line; false when enough has been said. */
+static bool say_failure(check *c, const char *format, va_list args)
 {
-    if (c->n_failed++ > 20)
-        return;
+    if (c->n_failed++ >= MAX_SAID)
+        return false;
     printf("FAILED %s: ", c->tested->name);
     vprintf(format, args);
+    return true;
 }
 
 void compare(check *c, const float *a, const float *b, int64_t n, double absolute,
@@ -82,16 +86,14 @@ void compare(check *c, const float *a, const float *b, int64_t n, double absolut
     c->n_checked++;
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)a[i] - b[i]) <= absolute + relative * fabs((double)a[i]))) {
-            say_failure(c, format, args);
-            printf(": at %lld %.9g, scalar %.9g\n", (long long)i, (double)b[i],
-                   (double)a[i]);
+            if (say_failure(c, format, args))
+                printf(": at %lld %.9g, scalar %.9g\n", (long long)i, (double)b[i],
+                       (double)a[i]);
             va_end(args);
             return;
         }
-    if (!guards_intact(b, n)) {
-        say_failure(c, format, args);
+    if (!guards_intact(b, n) && say_failure(c, format, args))
         printf(": wrote outside of its output\n");
-    }
     va_end(args);
 }
 
@@ -102,7 +104,7 @@ void expect(check *c, bool ok, const char *format, ...)
     if (ok)
         return;
     va_start(args, format);
-    say_failure(c, format, args);
-    printf("\n");
+    if (say_failure(c, format, args))
+        printf("\n");
     va_end(args);
 }

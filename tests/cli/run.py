@@ -110,6 +110,7 @@ def run_case(path):
         LC_ALL="C.UTF-8",
         FAKE=os.path.join(BUILD, "tests/unit/fake_worker"),
         SOURCE=SOURCE,
+        BUILD=BUILD,
         IFM_MODELS=os.path.join(SOURCE, "models"),
         TERM="dumb",
         PYTHON=sys.executable,

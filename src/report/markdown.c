@@ -1,0 +1,162 @@
+/* The report as Markdown: the same facts as in the terminal, for an issue or a wiki. */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "inferometer/inferometer.h"
+#include "report/report.h"
+#include "report/text.h"
+
+/* Text in a table's cell: a bar would end it, a backtick the code. */
+static void put_code(ifm_buffer *out, const char *text, size_t n, size_t columns)
+{
+    ifm_buffer line = {0};
+    ifm_text_one_line(&line, text, n, columns, true);
+    ifm_buffer_puts(out, "`");
+    for (const char *c = ifm_buffer_text(&line); *c != '\0'; c++)
+        ifm_buffer_printf(out, "%s%c", *c == '|' ? "\\" : "", *c == '`' ? '\'' : *c);
+    ifm_buffer_puts(out, "`");
+    ifm_buffer_deinit(&line);
+}
+
+static const char *or_unknown(const char *text)
+{
+    return text != NULL ? text : "unknown";
+}
+
+static void put_facts(ifm_buffer *out, const ifm_run *run)
+{
+    const ifm_target_facts *t = &run->target;
+    const ifm_workload *w = &run->workload;
+    ifm_buffer_puts(out, "| | |\n| --- | --- |\n");
+    ifm_buffer_printf(
+        out,
+        "| model | %s, %s, %s parameters, %s, %s of weights |\n"
+        "| engine | Inferometer %s, %s on %s, %d threads, %s kernels |\n"
+        "| host | %s, %d cores, %s |\n",
+        or_unknown(t->model_name), or_unknown(t->model_family),
+        ifm_word_count((double)t->parameters).text, or_unknown(t->model_dtype),
+        ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION, or_unknown(t->kind),
+        or_unknown(t->device), t->threads, or_unknown(t->kernels),
+        or_unknown(run->host.cpu), run->host.cores, or_unknown(run->host.kernel));
+    ifm_buffer_puts(out, "| prompt | ");
+    if (w->n_prompts > 0 && w->prompts[0] != NULL)
+        put_code(out, w->prompts[0], w->prompt_bytes[0], 200);
+    else
+        ifm_buffer_puts(out, "token ids");
+    ifm_buffer_printf(out, " |\n| new tokens | at most %d, ", w->max_new_tokens);
+    ifm_text_sampling(out, &w->sampling);
+    ifm_buffer_puts(out, " |\n");
+    long long n = (long long)ifm_run_input_tokens(run);
+    if (n >= 0)
+        ifm_buffer_printf(out,
+                          "| input | batch size 1, tokens per sequence %lld, total with "
+                          "padding %lld, real %lld |\n",
+                          n, n, n);
+    const ifm_record *r = ifm_report_median_request(run, IFM_START_WARM);
+    if (r == NULL)
+        r = ifm_report_median_request(run, IFM_START_COLD);
+    if (r != NULL && r->text != NULL) {
+        ifm_buffer_puts(out, "| text | ");
+        put_code(out, r->text, r->n_text, 400);
+        ifm_buffer_printf(out, " (%zu tokens) |\n", r->n_tokens);
+    }
+}
+
+static void put_row(ifm_buffer *out, const char *title, const ifm_stats *s,
+                    const ifm_scale *scale)
+{
+    ifm_buffer_printf(out, "| %s | %s | %s | %s | %s | %zu |\n", title,
+                      ifm_word_duration(s->p50, scale, true).text,
+                      ifm_word_interval(s->median_ci95, scale, true).text,
+                      ifm_word_duration(s->min, scale, true).text,
+                      ifm_word_duration(s->max, scale, true).text, s->n);
+}
+
+static void put_table(ifm_buffer *out, const char *title, const ifm_summary *s)
+{
+    if (s->n_ok == 0)
+        return;
+    ifm_scale scale = ifm_scale_of(s);
+    ifm_buffer_printf(out,
+                      "\n| %s, %s | median | 95%% interval | min | max | n |\n"
+                      "| --- | ---: | ---: | ---: | ---: | ---: |\n",
+                      title, scale.unit);
+    for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
+        put_row(out, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
+    const ifm_stats *rate = &s->tokens_per_s;
+    ifm_buffer_printf(out, "| Tokens per second | %s | ",
+                      ifm_word_rate(rate->p50, true).text);
+    if (isnan(rate->median_ci95[0]))
+        ifm_buffer_puts(out, "—");
+    else
+        ifm_buffer_printf(out, "%s … %s", ifm_word_rate(rate->median_ci95[0], true).text,
+                          ifm_word_rate(rate->median_ci95[1], true).text);
+    ifm_buffer_printf(out, " | %s | %s | %zu |\n", ifm_word_rate(rate->min, true).text,
+                      ifm_word_rate(rate->max, true).text, rate->n);
+}
+
+static void put_phases(ifm_buffer *out, const ifm_run *run)
+{
+    const ifm_record *requests[2] = {ifm_report_median_request(run, IFM_START_COLD),
+                                     ifm_report_median_request(run, IFM_START_WARM)};
+    for (int k = 0; k < 2; k++) {
+        const ifm_record *r = requests[k];
+        if (r == NULL)
+            continue;
+        ifm_buffer_printf(
+            out, "\nTTFT of the median %s request, %s: ", ifm_start_name(r->start),
+            ifm_word_duration_alone((double)r->token_ns[0], true).text);
+        const char *between = "";
+        for (int p = 0; p < IFM_PHASE_COUNT; p++) {
+            if (r->phases_ns[p] == 0)
+                continue;
+            ifm_buffer_printf(
+                out, "%s%s %s", between, ifm_phase_name((ifm_phase)p),
+                ifm_word_duration_alone((double)r->phases_ns[p], true).text);
+            between = " + ";
+        }
+        ifm_buffer_puts(out, ".\n");
+    }
+}
+
+static void put_conclusion(ifm_buffer *out, const ifm_run *run, double speed)
+{
+    double limit = run->host.read_bandwidth_bytes_per_s;
+    if (!isnan(speed) && limit > 0)
+        ifm_buffer_printf(out,
+                          "\nDecoding read %s/s of weights, %.0f%% of the %s/s that this "
+                          "host can read.\n",
+                          ifm_word_bytes(speed).text, 100 * speed / limit,
+                          ifm_word_bytes(limit).text);
+    ifm_buffer_puts(out, "\n");
+    for (size_t i = 0; i < run->n_warnings; i++)
+        ifm_buffer_printf(out, "- %s: %s\n",
+                          run->warnings[i].spoils ? "**spoiled**" : "warning",
+                          run->warnings[i].message);
+    ifm_buffer_printf(out, "- verdict: **%s**\n",
+                      ifm_run_trustworthy(run) ? "trustworthy" : "not trustworthy");
+}
+
+ifm_status ifm_report_markdown(const ifm_run *run, FILE *out, ifm_error *err)
+{
+    ifm_summary cold, warm;
+    ifm_status st = ifm_summary_of(run, IFM_START_COLD, &cold, err);
+    if (st == IFM_OK)
+        st = ifm_summary_of(run, IFM_START_WARM, &warm, err);
+    if (st != IFM_OK)
+        return st;
+    ifm_buffer text = {0};
+    put_facts(&text, run);
+    put_table(&text, "Cold start", &cold);
+    put_table(&text, "Warm start", &warm);
+    put_phases(&text, run);
+    put_conclusion(&text, run, ifm_summary_decode_bandwidth(run, &cold, &warm));
+    if (text.failed)
+        st = ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the report");
+    else if (fwrite(text.data, 1, text.length, out) != text.length || fflush(out) != 0)
+        st = ifm_fail_errno(err, errno, "cannot write the Markdown");
+    ifm_buffer_deinit(&text);
+    return st;
+}

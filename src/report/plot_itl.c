@@ -1,0 +1,136 @@
+/*
+ * Inter-token latency, token by token: each request a faint line, the median over requests
+ * a bold one. The axis is logarithmic when single gaps stand out by more than five times:
+ * every gap is shown, none is cut off.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "report/plots.h"
+
+static size_t longest(const ifm_plot *plot, ifm_start start)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plot->run->n_records; i++) {
+        const ifm_record *r = &plot->run->records[i];
+        if (r->ok && r->start == start && r->n_tokens > n)
+            n = r->n_tokens;
+    }
+    return n;
+}
+
+static double gap(const ifm_record *r, size_t token)
+{
+    return (double)(r->token_ns[token] - r->token_ns[token - 1]);
+}
+
+static void put_requests(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
+{
+    ifm_buffer_printf(&plot->script, "$%s << EOD\n", ifm_start_name(start));
+    for (size_t i = 0; i < plot->run->n_records; i++) {
+        const ifm_record *r = &plot->run->records[i];
+        if (!r->ok || r->start != start)
+            continue;
+        for (size_t t = 1; t < r->n_tokens; t++)
+            ifm_buffer_printf(&plot->script, "%zu %.9g\n", t + 1,
+                              gap(r, t) / scale->ns_per_unit);
+        ifm_buffer_puts(&plot->script, "\n");
+    }
+    ifm_buffer_puts(&plot->script, "EOD\n");
+}
+
+static bool put_medians(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
+{
+    double *gaps = calloc(plot->run->n_records + 1, sizeof *gaps);
+    if (gaps == NULL)
+        return false;
+    ifm_buffer_printf(&plot->script, "$%s_median << EOD\n", ifm_start_name(start));
+    for (size_t t = 1; t < longest(plot, start); t++) {
+        size_t n = 0;
+        for (size_t i = 0; i < plot->run->n_records; i++) {
+            const ifm_record *r = &plot->run->records[i];
+            if (r->ok && r->start == start && r->n_tokens > t)
+                gaps[n++] = gap(r, t);
+        }
+        ifm_buffer_printf(&plot->script, "%zu %.9g\n", t + 1,
+                          ifm_stats_of(gaps, n).p50 / scale->ns_per_unit);
+    }
+    ifm_buffer_puts(&plot->script, "EOD\n");
+    free(gaps);
+    return true;
+}
+
+/* gnuplot labels only powers of ten by itself: too few for a range of one or two. */
+static void put_logarithmic(ifm_buffer *out, double low, double high)
+{
+    ifm_buffer_printf(out, "set logscale y\nset yrange [%.9g:%.9g]\nset ytics (", low,
+                      high);
+    const char *between = "";
+    for (double decade = pow(10, floor(log10(low))); decade < high; decade *= 10)
+        for (int k = 1; k <= 5; k = k == 1 ? 2 : k == 2 ? 5 : 6)
+            if (k * decade > low && k * decade < high) {
+                ifm_buffer_printf(out, "%s%g", between, k * decade);
+                between = ", ";
+            }
+    ifm_buffer_puts(out, ")\n");
+}
+
+static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, double median,
+                     double most, size_t n_tokens)
+{
+    ifm_buffer *out = &plot->script;
+    bool logarithmic = most > 5 * median && least > 0;
+    ifm_buffer_printf(out,
+                      "set lmargin at screen 0.10\nset rmargin at screen 0.97\n"
+                      "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
+                      "set xlabel 'generated token'\nset ylabel 'ITL, %s%s'\n"
+                      "set xrange [1.5:%zu.5]\n",
+                      scale->unit, logarithmic ? " (logarithmic)" : "", n_tokens);
+    ifm_buffer_printf(out, "set xtics %g\n",
+                      fmax(1, ifm_plot_step((double)n_tokens, 24)));
+    if (logarithmic)
+        put_logarithmic(out, least / 1.3 / scale->ns_per_unit,
+                        most * 1.3 / scale->ns_per_unit);
+    else
+        ifm_buffer_printf(out, "set yrange [%.9g:%.9g]\n", 0.0,
+                          1.1 * most / scale->ns_per_unit);
+    ifm_buffer_puts(out, "set key at screen 0.97,0.90 right top horizontal "
+                         "samplen 2 width 2 font 'sans,22'\n");
+}
+
+bool ifm_plot_itl(ifm_plot *plot)
+{
+    const ifm_stats *cold = &plot->cold.metric[IFM_METRIC_ITL];
+    const ifm_stats *warm = &plot->warm.metric[IFM_METRIC_ITL];
+    if (cold->n + warm->n == 0)
+        return false;
+    double least = fmin(cold->min, warm->min), most = fmax(cold->max, warm->max);
+    double median = fmin(cold->p50, warm->p50); /* fmin and fmax pass over a NaN */
+    ifm_scale scale = ifm_plot_scale(median);
+    size_t n_tokens = longest(plot, IFM_START_COLD) > longest(plot, IFM_START_WARM)
+                          ? longest(plot, IFM_START_COLD)
+                          : longest(plot, IFM_START_WARM);
+    ifm_plot_title(plot, "Inter-token latency (ITL), token by token");
+    put_axes(plot, &scale, least, median, most, n_tokens);
+    static const ifm_start kinds[] = {IFM_START_COLD, IFM_START_WARM};
+    ifm_buffer drawing = {0};
+    for (size_t k = 0; k < 2; k++) {
+        const ifm_summary *s = ifm_plot_summary(plot, kinds[k]);
+        const char *name = ifm_start_name(kinds[k]), *colour = ifm_plot_colour(kinds[k]);
+        if (s->metric[IFM_METRIC_ITL].n == 0)
+            continue;
+        put_requests(plot, kinds[k], &scale);
+        if (!put_medians(plot, kinds[k], &scale))
+            plot->script.failed = true;
+        ifm_buffer_printf(
+            &drawing,
+            "%s $%s with lines lw 1 lc rgb '#c0%s' notitle, $%s_median with "
+            "linespoints lw 3 pt 7 ps 1.2*dot lc rgb '%s' title '%s, median of "
+            "%zu requests'",
+            drawing.length > 0 ? "," : "plot", name, colour + 1, name, colour, name,
+            s->n_ok);
+    }
+    ifm_buffer_printf(&plot->script, "%s\n", ifm_buffer_text(&drawing));
+    ifm_buffer_deinit(&drawing);
+    return true;
+}

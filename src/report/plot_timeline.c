@@ -1,0 +1,120 @@
+/*
+ * The timeline of one request: on the left the phases up to the first token, one below the
+ * other as they follow each other; on the right when each token arrived. The median cold
+ * and the median warm request stand above each other, each on its own scale.
+ */
+#include <math.h>
+
+#include "report/plots.h"
+
+typedef struct panel {
+    double left, right, bottom, top; /* of the screen, 0 … 1 */
+} panel;
+
+static void put_margins(ifm_buffer *out, panel at)
+{
+    ifm_buffer_printf(out,
+                      "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
+                      "set bmargin at screen %.3f\nset tmargin at screen %.3f\n",
+                      at.left, at.right, at.bottom, at.top);
+}
+
+/* Phases that took any time, as rows from top to bottom. */
+static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
+{
+    ifm_buffer *out = &plot->script;
+    double ttft = (double)r->token_ns[0];
+    ifm_scale scale = ifm_plot_scale(ttft);
+    int rows = 0;
+    for (int p = 0; p < IFM_PHASE_COUNT; p++)
+        rows += r->phases_ns[p] > 0;
+    put_margins(out, at);
+    ifm_buffer_printf(out, "$phases << EOD\n");
+    double start = 0;
+    for (int p = 0, row = rows; p < IFM_PHASE_COUNT; p++) {
+        if (r->phases_ns[p] <= 0)
+            continue;
+        double end = start + (double)r->phases_ns[p];
+        ifm_buffer_printf(out, "%.9g %d %.9g %.9g \"%s\"\n", start / scale.ns_per_unit,
+                          row--, start / scale.ns_per_unit, end / scale.ns_per_unit,
+                          ifm_word_duration_alone((double)r->phases_ns[p], true).text);
+        start = end;
+    }
+    ifm_buffer_puts(out, "EOD\nset ytics scale 0 (");
+    for (int p = 0, row = rows; p < IFM_PHASE_COUNT; p++)
+        if (r->phases_ns[p] > 0) {
+            ifm_buffer_printf(out, "%s'%s' %d", row == rows ? "" : ", ",
+                              ifm_phase_name((ifm_phase)p), row);
+            row--;
+        }
+    ifm_buffer_printf(out,
+                      ")\nset yrange [0.4:%d.6]\nset xrange [0:%.9g]\n"
+                      "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
+                      "set grid noytics xtics\nset xtics %g\n"
+                      "plot $phases using 1:2:3:4:($2-0.32):($2+0.32) with boxxyerror fs "
+                      "solid 0.9 noborder fc rgb '%s', $phases using 4:2:5 with labels "
+                      "left offset 0.6,0 font 'sans,20' tc rgb '" IFM_COLOUR_TEXT "'\n",
+                      rows, 1.25 * ttft / scale.ns_per_unit, scale.unit,
+                      ifm_plot_step(1.25 * ttft / scale.ns_per_unit, 8),
+                      ifm_plot_colour(r->start));
+}
+
+static void put_tokens(ifm_plot *plot, const ifm_record *r, panel at)
+{
+    ifm_buffer *out = &plot->script;
+    double end = (double)r->token_ns[r->n_tokens - 1], ttft = (double)r->token_ns[0];
+    ifm_scale scale = ifm_plot_scale(end);
+    put_margins(out, at);
+    ifm_buffer_puts(out, "$tokens << EOD\n");
+    for (size_t t = 0; t < r->n_tokens; t++)
+        ifm_buffer_printf(out, "%.9g %zu\n", (double)r->token_ns[t] / scale.ns_per_unit,
+                          t + 1);
+    ifm_buffer_printf(
+        out,
+        "EOD\nunset title\nset ytics %g scale 0.6\nset xtics %g\n"
+        "set yrange [0:%.9g]\nset xrange [0:%.9g]\nset ylabel 'token'\n"
+        "set grid ytics noxtics\n"
+        "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
+        "set object 1 rectangle from first 0, graph 0 to first %.9g, graph 1 "
+        "fc rgb '%s' fs transparent solid 0.15 noborder behind\n"
+        "set label 4 'TTFT' at first %.9g, graph 0.92 left offset 0.4,0 font "
+        "'sans,20' tc rgb '%s'\n"
+        "plot $tokens with steps lw 1 lc rgb '#80%s', $tokens with points pt "
+        "7 ps 1.3*dot lc rgb '%s'\nunset object 1\nunset label 4\nunset ylabel\n",
+        fmax(1, ifm_plot_step((double)r->n_tokens, 5)),
+        ifm_plot_step(1.05 * end / scale.ns_per_unit, 5), (double)r->n_tokens + 1,
+        1.05 * end / scale.ns_per_unit, scale.unit, ttft / scale.ns_per_unit,
+        ifm_plot_colour(r->start), ttft / end > 0.7 ? 0.0 : ttft / scale.ns_per_unit,
+        ifm_plot_colour(r->start), ifm_plot_colour(r->start) + 1,
+        ifm_plot_colour(r->start));
+}
+
+static void put_request(ifm_plot *plot, const ifm_record *r, double bottom, double top)
+{
+    ifm_buffer_printf(
+        &plot->script,
+        "set title '%s start: TTFT %s, E2EL %s' font 'sans,24' tc rgb '%s'\n",
+        r->start == IFM_START_COLD ? "Cold" : "Warm",
+        ifm_word_duration_alone((double)r->token_ns[0], true).text,
+        ifm_word_duration_alone((double)r->token_ns[r->n_tokens - 1], true).text,
+        ifm_plot_colour(r->start));
+    put_phases(plot, r, (panel){0.13, 0.56, bottom, top});
+    ifm_buffer_puts(&plot->script, "unset label 1\nunset label 2\nunset label 3\n");
+    put_tokens(plot, r, (panel){0.66, 0.98, bottom, top});
+}
+
+bool ifm_plot_timeline(ifm_plot *plot)
+{
+    const ifm_record *cold = ifm_report_median_request(plot->run, IFM_START_COLD);
+    const ifm_record *warm = ifm_report_median_request(plot->run, IFM_START_WARM);
+    if (cold == NULL && warm == NULL)
+        return false;
+    ifm_plot_title(plot, "Timeline of the median request: phases, then tokens");
+    ifm_buffer_puts(&plot->script, "set multiplot\n");
+    bool both = cold != NULL && warm != NULL;
+    if (cold != NULL)
+        put_request(plot, cold, both ? 0.57 : 0.18, 0.83);
+    if (warm != NULL)
+        put_request(plot, warm, 0.18, both ? 0.355 : 0.83);
+    return true;
+}

@@ -1,0 +1,53 @@
+/* What the pictures share: one run, summarized once, and the script that gnuplot gets. */
+#ifndef IFM_REPORT_PLOTS_H
+#define IFM_REPORT_PLOTS_H
+
+#include "base/buffer.h"
+#include "report/text.h"
+
+/* The palette of Okabe and Ito (2008), told apart by colour-blind readers and in grey. */
+#define IFM_COLOUR_COLD "#0072b2"
+#define IFM_COLOUR_WARM "#d55e00"
+#define IFM_COLOUR_TEXT "#222222"
+#define IFM_COLOUR_GRID "#dddddd"
+
+typedef struct ifm_plot {
+    const ifm_run *run;
+    ifm_summary cold, warm;
+    ifm_buffer
+        script; /* data blocks, then drawing commands without terminal and output */
+} ifm_plot;
+
+/* One picture: its file's name without ending, and the function that appends its script;
+ * false when the run has no data for it. */
+typedef struct ifm_picture {
+    const char *name;
+    bool (*draw)(ifm_plot *plot);
+} ifm_picture;
+
+extern const ifm_picture ifm_pictures[];
+extern const size_t ifm_picture_count;
+
+/* A gnuplot string literal of any text: 'it''s', control characters replaced. */
+void ifm_plot_quote(ifm_buffer *out, const char *text);
+/* The summary of a kind of start, its name, its colour. */
+const ifm_summary *ifm_plot_summary(const ifm_plot *plot, ifm_start start);
+const char *ifm_plot_colour(ifm_start start);
+/* "set title …" and the line of small print below the picture. */
+void ifm_plot_title(ifm_plot *plot, const char *title);
+
+/* A picture's scale for durations of about x ns: µs, ms or s, whatever gives few digits. */
+ifm_scale ifm_plot_scale(double x);
+/* The distance of tick marks, 1, 2 or 5 times a power of ten, so that a range gets at most
+ * `most` of them. */
+double ifm_plot_step(double range, int most);
+
+/* The pictures, by file. */
+bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title);
+bool ifm_plot_itl(ifm_plot *plot);
+bool ifm_plot_timeline(ifm_plot *plot);
+
+/* Runs gnuplot on a script. Errors: NOT_FOUND, CHILD, IO. */
+ifm_status ifm_gnuplot_run(const char *script, size_t n, ifm_error *err);
+
+#endif
