@@ -14,7 +14,10 @@ format     every C file is as clang-format 14 writes it
 arrows     every #include follows the table in docs/architecture.md
 lengths    files of at most 600 lines; long functions are named
 shell      shellcheck finds nothing in our scripts
-docs       links in the documents lead somewhere
+docs       links in the documents lead somewhere, the commands in them work
+symbols    libinferometer exports what its headers declare, and nothing else
+kernels    the tests pass with the kernels of lesser processors
+install    an installed program finds its worker and its model
 gcc        gcc: no warning; the tests pass with assertions on
 clang      clang: no warning; the tests pass
 address    AddressSanitizer and UndefinedBehaviorSanitizer find nothing in the tests
@@ -56,6 +59,66 @@ check_shell() {
 
 check_docs() {
     python3 tools/check_docs.py links
+    release
+    python3 tools/check_docs.py run build
+}
+
+check_symbols() {
+    release
+    library=build/libinferometer.so
+    [ -e $library ] || library=build/libinferometer.dylib
+    sh tools/check_symbols.sh $library
+}
+
+# What this processor would choose by itself, the other tests have used.
+check_kernels() {
+    release
+    for kernels in scalar $(kernels_here); do
+        IFM_KERNELS=$kernels meson test -C build --no-rebuild --print-errorlogs --quiet \
+            --suite unit
+        sh tools/count_tests.sh build
+        seen=$(IFM_KERNELS=$kernels build/inferometer run --cold 1 --warm 1 --json - |
+            sed -n 's/^ *"kernels": "\(.*\)".*/\1/p' | sort -u)
+        if [ "$seen" != "$kernels" ]; then
+            echo "kernels: IFM_KERNELS=$kernels measured with \"$seen\"" >&2
+            return 1
+        fi
+    done
+}
+
+# The lesser one of two that can stand in for many: what most laptops have.
+kernels_here() {
+    if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+        echo avx2
+    fi
+}
+
+# Nothing of the source or build tree may be needed, so it runs from a place without them.
+check_install() {
+    release
+    root=$(mktemp -d)
+    DESTDIR=$root meson install -C build --no-rebuild --quiet
+    prefix=$root$(meson introspect build --buildoptions |
+        python3 -c 'import json, sys
+print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+    status=0
+    (cd "$root" && env -u IFM_MODELS -u IFM_WORKER "$prefix/bin/inferometer" run \
+        --cold 1 --warm 1 --json "$root/result.json" --quiet) || status=$?
+    if [ $status != 0 ] && [ $status != 3 ]; then
+        echo "install: the installed program ended with $status" >&2
+    elif grep -qF "$PWD" "$root/result.json"; then
+        echo "install: the installed program used the source tree" >&2
+        status=1
+    else
+        status=0
+    fi
+    rm -rf "$root"
+    return $status
+}
+
+# The build that newcomers have.
+release() {
+    sh tools/build.sh build
 }
 
 # Builds a flavour in build-NAME and runs its tests: flavour NAME [MESON OPTIONS…]
