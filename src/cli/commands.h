@@ -10,5 +10,6 @@ extern const ifm_command ifm_command_help;
 extern const ifm_command ifm_command_model_info;
 extern const ifm_command ifm_command_model_synth;
 extern const ifm_command ifm_command_run;
+extern const ifm_command ifm_command_tokenize;
 
 #endif

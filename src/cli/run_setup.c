@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/input.h"
 #include "hub/resolve.h"
 #include "inferometer/inferometer.h"
 #include "os/file.h"
@@ -16,20 +17,6 @@ enum { PROMPT_LIMIT = 64 << 20 };
 
 /* ---- the prompt ------------------------------------------------------------------- */
 
-static ifm_status read_stdin(ifm_buffer *out, ifm_error *err)
-{
-    char block[1 << 16];
-    size_t n;
-    while ((n = fread(block, 1, sizeof block, stdin)) > 0 && out->length <= PROMPT_LIMIT)
-        ifm_buffer_append(out, block, n);
-    if (ferror(stdin))
-        return ifm_fail(err, IFM_ERR_IO, "standard input: cannot read");
-    if (out->length > PROMPT_LIMIT)
-        return ifm_fail(err, IFM_ERR_LIMIT, "standard input: more than %d bytes",
-                        PROMPT_LIMIT);
-    return out->failed ? ifm_fail(err, IFM_ERR_NO_MEMORY, "prompt: no memory") : IFM_OK;
-}
-
 /* Editors end a file with a line feed that nobody means as part of the prompt. */
 static ifm_status read_prompt_file(ifm_run_setup *self, const char *path, ifm_error *err)
 {
@@ -37,7 +24,7 @@ static ifm_status read_prompt_file(ifm_run_setup *self, const char *path, ifm_er
     size_t n = 0;
     if (strcmp(path, "-") == 0) {
         ifm_buffer text = {0};
-        st = read_stdin(&text, err);
+        st = ifm_read_stdin(&text, PROMPT_LIMIT, err);
         n = text.length;
         self->file_prompt = ifm_buffer_take(&text);
         ifm_buffer_deinit(&text);
