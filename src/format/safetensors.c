@@ -19,7 +19,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "format/json.h"
+#include "format/scan.h"
 
 /* Every type of the format. What is no dtype of ours is checked, then left out. */
 typedef struct file_type {
@@ -50,12 +50,25 @@ static const file_type *find_type(const char *name)
     return NULL;
 }
 
+/* A longer name is no tensor's. */
+enum { MAX_NAME = 1024, MAX_TYPE = 16 };
+
 /* The file being read, and where its tensors' bytes lie. */
 typedef struct reader {
     const char *file;
     const unsigned char *data; /* first byte behind the header */
     uint64_t n_data_bytes;
+    ifm_scan scan; /* the header */
 } reader;
+
+/* What the header says about one tensor, not yet believed. */
+typedef struct claim {
+    bool has_type, has_shape, has_offsets;
+    char type[MAX_TYPE];
+    size_t n_dimensions;
+    int64_t shape[IFM_MAX_DIMENSIONS];
+    int64_t begin, end;
+} claim;
 
 static uint64_t read_u64(const unsigned char *bytes)
 {
@@ -65,8 +78,8 @@ static uint64_t read_u64(const unsigned char *bytes)
     return x;
 }
 
-static ifm_status read_header(const ifm_mapping *mapping, const char *file, reader *self,
-                              json_t **header, ifm_error *err)
+static ifm_status open_header(reader *self, const ifm_mapping *mapping, const char *file,
+                              ifm_error *err)
 {
     if (mapping->size < 8)
         return ifm_fail(
@@ -94,7 +107,21 @@ static ifm_status read_header(const ifm_mapping *mapping, const char *file, read
     self->file = file;
     self->data = mapping->data + 8 + n;
     self->n_data_bytes = mapping->size - 8 - n;
-    return ifm_json_parse(text, (size_t)n, file, header, err);
+    ifm_scan_init(&self->scan, text, (size_t)n);
+    return IFM_OK;
+}
+
+/* The header's JSON is not what it should be, at the scanner's place. */
+static ifm_status bad_header(const reader *self, const char *name, ifm_error *err)
+{
+    const ifm_scan *scan = &self->scan;
+    size_t at = (size_t)(scan->at - scan->begin);
+    if (name == NULL)
+        return ifm_fail(err, IFM_ERR_FORMAT, "%s: expected %s at byte %zu of the header",
+                        self->file, scan->error, at);
+    return ifm_fail(err, IFM_ERR_FORMAT,
+                    "%s: tensor \"%s\": expected %s at byte %zu of the header",
+                    self->file, name, scan->error, at);
 }
 
 static ifm_status bad_tensor(const reader *self, const ifm_tensor *tensor,
@@ -104,86 +131,124 @@ static ifm_status bad_tensor(const reader *self, const ifm_tensor *tensor,
                     tensor->name, what);
 }
 
-static ifm_status read_shape(const reader *self, const json_t *info, ifm_tensor *tensor,
-                             uint64_t *n_elements, ifm_error *err)
+/* [V, C]: as many sizes as there are, of which the first few are kept. */
+static bool scan_shape(ifm_scan *scan, claim *out)
 {
-    const json_t *shape = json_object_get(info, "shape");
-    if (!json_is_array(shape))
-        return bad_tensor(self, tensor, "has no \"shape\", expected a list of sizes",
-                          err);
-    size_t n = json_array_size(shape);
-    if (n > IFM_MAX_DIMENSIONS)
+    if (!ifm_scan_take(scan, '['))
+        return false;
+    for (bool first = true; ifm_scan_more(scan, ']', first); first = false) {
+        int64_t size;
+        if (!ifm_scan_natural(scan, &size))
+            return false;
+        if (out->n_dimensions < IFM_MAX_DIMENSIONS)
+            out->shape[out->n_dimensions] = size;
+        out->n_dimensions++;
+    }
+    return scan->error == NULL;
+}
+
+/* [begin, end] */
+static bool scan_offsets(ifm_scan *scan, claim *out)
+{
+    return ifm_scan_take(scan, '[') && ifm_scan_natural(scan, &out->begin) &&
+           ifm_scan_take(scan, ',') && ifm_scan_natural(scan, &out->end) &&
+           ifm_scan_take(scan, ']');
+}
+
+/* One "key": value of a tensor; unknown keys are passed over, as the format's library does.
+ * A key that comes twice is an error: which one is meant? */
+static bool scan_member(ifm_scan *scan, claim *out)
+{
+    char key[MAX_NAME];
+    if (!ifm_scan_string(scan, key, sizeof key, NULL) || !ifm_scan_take(scan, ':'))
+        return false;
+    bool *has = strcmp(key, "dtype") == 0          ? &out->has_type
+                : strcmp(key, "shape") == 0        ? &out->has_shape
+                : strcmp(key, "data_offsets") == 0 ? &out->has_offsets
+                                                   : NULL;
+    if (has == NULL)
+        return ifm_scan_skip(scan);
+    if (*has) {
+        scan->error = "each key once";
+        return false;
+    }
+    *has = true;
+    if (has == &out->has_type)
+        return ifm_scan_string(scan, out->type, sizeof out->type, NULL);
+    return has == &out->has_shape ? scan_shape(scan, out) : scan_offsets(scan, out);
+}
+
+static bool scan_claim(ifm_scan *scan, claim *out)
+{
+    *out = (claim){0};
+    if (!ifm_scan_take(scan, '{'))
+        return false;
+    for (bool first = true; ifm_scan_more(scan, '}', first); first = false)
+        if (!scan_member(scan, out))
+            return false;
+    return scan->error == NULL;
+}
+
+static ifm_status check_shape(const reader *self, const claim *said, ifm_tensor *tensor,
+                              uint64_t *n_elements, ifm_error *err)
+{
+    if (said->n_dimensions > IFM_MAX_DIMENSIONS)
         return ifm_fail(err, IFM_ERR_UNSUPPORTED,
                         "%s: tensor \"%s\" has %zu dimensions, at most %d are handled",
-                        self->file, tensor->name, n, IFM_MAX_DIMENSIONS);
-    tensor->n_dimensions = (int32_t)n;
+                        self->file, tensor->name, said->n_dimensions, IFM_MAX_DIMENSIONS);
+    tensor->n_dimensions = (int32_t)said->n_dimensions;
     *n_elements = 1;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *size = json_array_get(shape, i);
-        json_int_t x = json_integer_value(size);
-        if (!json_is_integer(size) || x < 0)
-            return bad_tensor(self, tensor,
-                              "\"shape\" holds something other than whole numbers ≥ 0",
-                              err);
-        tensor->shape[i] = x;
-        if (!ifm_mul_u64(*n_elements, (uint64_t)x, n_elements))
+    for (size_t i = 0; i < said->n_dimensions; i++) {
+        tensor->shape[i] = said->shape[i];
+        if (!ifm_mul_u64(*n_elements, (uint64_t)said->shape[i], n_elements))
             return bad_tensor(self, tensor, "\"shape\" is larger than any memory", err);
     }
     return IFM_OK;
 }
 
-static ifm_status read_offsets(const reader *self, const json_t *info, ifm_tensor *tensor,
-                               ifm_error *err)
+static ifm_status check_offsets(const reader *self, const claim *said, ifm_tensor *tensor,
+                                ifm_error *err)
 {
-    const json_t *offsets = json_object_get(info, "data_offsets");
-    const json_t *first = json_array_get(offsets, 0);
-    const json_t *second = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(first) ||
-        !json_is_integer(second))
-        return bad_tensor(self, tensor,
-                          "has no \"data_offsets\", expected [begin, end] in bytes", err);
-    json_int_t begin = json_integer_value(first);
-    json_int_t end = json_integer_value(second);
-    if (begin < 0 || end < begin)
-        return ifm_fail(
-            err, IFM_ERR_FORMAT,
-            "%s: tensor \"%s\" lies from byte %lld to %lld, expected 0 ≤ begin "
-            "≤ end",
-            self->file, tensor->name, (long long)begin, (long long)end);
-    if ((uint64_t)end > self->n_data_bytes)
+    if (said->end < said->begin)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: tensor \"%s\" lies from byte %lld to %lld, expected begin ≤ "
+                        "end",
+                        self->file, tensor->name, (long long)said->begin,
+                        (long long)said->end);
+    if ((uint64_t)said->end > self->n_data_bytes)
         return ifm_fail(err, IFM_ERR_FORMAT,
                         "%s: tensor \"%s\" ends at byte %lld, past the end of the file "
                         "(%llu bytes of tensors): is the download complete?",
-                        self->file, tensor->name, (long long)end,
+                        self->file, tensor->name, (long long)said->end,
                         (unsigned long long)self->n_data_bytes);
-    tensor->data = self->data + begin;
-    tensor->n_bytes = (size_t)(end - begin);
+    tensor->data = self->data + said->begin;
+    tensor->n_bytes = (size_t)(said->end - said->begin);
     return IFM_OK;
 }
 
-static ifm_status read_tensor(const reader *self, const json_t *info,
+static ifm_status check_claim(const reader *self, const claim *said,
                               ifm_tensor_entry *entry, ifm_error *err)
 {
     ifm_tensor *tensor = &entry->tensor;
     uint64_t n_elements = 0, n_bits = 0;
-    if (!json_is_object(info))
-        return bad_tensor(self, tensor, "is not described by an object", err);
-    const char *name = json_string_value(json_object_get(info, "dtype"));
-    if (name == NULL)
-        return bad_tensor(self, tensor, "has no \"dtype\", expected a name like \"F32\"",
+    if (!said->has_type || !said->has_shape || !said->has_offsets)
+        return bad_tensor(self, tensor,
+                          !said->has_type    ? "has no \"dtype\""
+                          : !said->has_shape ? "has no \"shape\""
+                                             : "has no \"data_offsets\"",
                           err);
-    const file_type *type = find_type(name);
+    const file_type *type = find_type(said->type);
     if (type == NULL)
         return ifm_fail(
             err, IFM_ERR_FORMAT,
             "%s: tensor \"%s\" has the unknown type \"%s\": safetensors knows "
             "F32, F16, BF16 and others",
-            self->file, tensor->name, name);
+            self->file, tensor->name, said->type);
     tensor->dtype = type->dtype;
     entry->left_out = type->dtype == IFM_DTYPE_COUNT ? type->name : NULL;
-    ifm_status st = read_shape(self, info, tensor, &n_elements, err);
+    ifm_status st = check_shape(self, said, tensor, &n_elements, err);
     if (st == IFM_OK)
-        st = read_offsets(self, info, tensor, err);
+        st = check_offsets(self, said, tensor, err);
     if (st != IFM_OK)
         return st;
     if (!ifm_mul_u64(n_elements, type->n_bits, &n_bits) || n_bits % 8 != 0 ||
@@ -191,8 +256,8 @@ static ifm_status read_tensor(const reader *self, const json_t *info,
         return ifm_fail(err, IFM_ERR_FORMAT,
                         "%s: tensor \"%s\": %llu numbers of type %s do not take the %zu "
                         "bytes that its offsets give it",
-                        self->file, tensor->name, (unsigned long long)n_elements, name,
-                        tensor->n_bytes);
+                        self->file, tensor->name, (unsigned long long)n_elements,
+                        type->name, tensor->n_bytes);
     return IFM_OK;
 }
 
@@ -222,30 +287,39 @@ void ifm_tensor_list_deinit(ifm_tensor_list *self)
     *self = (ifm_tensor_list){0};
 }
 
-static ifm_status read_tensors(const reader *self, json_t *header, ifm_tensor_list *list,
-                               ifm_error *err)
+/* One "name": {…} of the header. */
+static ifm_status read_tensor(reader *self, ifm_tensor_list *list, ifm_error *err)
 {
-    const char *name;
-    json_t *info;
-    json_object_foreach(header, name, info)
-    {
-        if (strcmp(name, "__metadata__") == 0) {
-            if (!json_is_object(info))
-                return ifm_fail(err, IFM_ERR_FORMAT,
-                                "%s: \"__metadata__\" is %s, expected an object",
-                                self->file, ifm_json_kind(info));
-            continue;
-        }
-        ifm_tensor_entry *entry = append(list, name);
-        if (entry == NULL)
-            return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for its tensor list",
-                            self->file);
-        entry->tensor.file = self->file;
-        ifm_status st = read_tensor(self, info, entry, err);
+    char name[MAX_NAME];
+    claim said;
+    ifm_scan *scan = &self->scan;
+    if (!ifm_scan_string(scan, name, sizeof name, NULL) || !ifm_scan_take(scan, ':'))
+        return bad_header(self, NULL, err);
+    if (strcmp(name, "__metadata__") == 0) {
+        if (ifm_scan_peek(scan) != '{' && scan->error == NULL)
+            scan->error = "an object";
+        return ifm_scan_skip(scan) ? IFM_OK : bad_header(self, name, err);
+    }
+    if (!scan_claim(scan, &said))
+        return bad_header(self, name, err);
+    ifm_tensor_entry *entry = append(list, name);
+    if (entry == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for its tensor list",
+                        self->file);
+    entry->tensor.file = self->file;
+    return check_claim(self, &said, entry, err);
+}
+
+static ifm_status read_tensors(reader *self, ifm_tensor_list *list, ifm_error *err)
+{
+    ifm_scan *scan = &self->scan;
+    ifm_scan_take(scan, '{');
+    for (bool first = true; ifm_scan_more(scan, '}', first); first = false) {
+        ifm_status st = read_tensor(self, list, err);
         if (st != IFM_OK)
             return st;
     }
-    return IFM_OK;
+    return ifm_scan_end(scan) ? IFM_OK : bad_header(self, NULL, err);
 }
 
 static int compare_places(const void *a, const void *b)
@@ -296,13 +370,11 @@ ifm_status ifm_safetensors_parse(const ifm_mapping *mapping, const char *file,
                                  ifm_tensor_list *list, ifm_error *err)
 {
     reader self = {0};
-    json_t *header = NULL;
     size_t first = list->count;
-    ifm_status st = read_header(mapping, file, &self, &header, err);
+    ifm_status st = open_header(&self, mapping, file, err);
     if (st == IFM_OK)
-        st = read_tensors(&self, header, list, err);
+        st = read_tensors(&self, list, err);
     if (st == IFM_OK && list->count > first)
         st = check_coverage(&self, list->entries + first, list->count - first, err);
-    json_decref(header);
     return st;
 }

@@ -123,7 +123,21 @@ static const ifm_tensor_entry *find_entry(const ifm_weights *self, const char *n
     return found;
 }
 
-/* Sorts for lookup. Two shards with the same tensor are refused: which one is meant? */
+/* The tensor of the same name in front of entries[i], or among the usable ones when this
+ * one is left out; NULL when its name is its own. */
+static const ifm_tensor *find_twin(const ifm_weights *self, size_t i)
+{
+    const ifm_tensor_entry *entries = self->list.entries;
+    const char *name = entries[i].tensor.name;
+    if (i > 0 && strcmp(name, entries[i - 1].tensor.name) == 0)
+        return &entries[i - 1].tensor;
+    if (i < self->n_usable)
+        return NULL;
+    const ifm_tensor_entry *found = find_in(entries, self->n_usable, name);
+    return found != NULL ? &found->tensor : NULL;
+}
+
+/* Sorts for lookup. One name for two tensors is refused: which one is meant? */
 static ifm_status sort_tensors(ifm_weights *self, ifm_error *err)
 {
     ifm_tensor_entry *entries = self->list.entries;
@@ -135,14 +149,12 @@ static ifm_status sort_tensors(ifm_weights *self, ifm_error *err)
     while (self->n_usable < n && entries[self->n_usable].left_out == NULL)
         self->n_usable++;
     for (size_t i = 0; i < n; i++) {
-        /* A name may stand among the usable of one shard and the left out of another. */
-        const ifm_tensor *tensor = &entries[i].tensor;
-        bool again = i > 0 && strcmp(tensor->name, entries[i - 1].tensor.name) == 0;
-        if (again || (i >= self->n_usable &&
-                      find_in(entries, self->n_usable, tensor->name) != NULL))
-            return ifm_fail(err, IFM_ERR_FORMAT,
-                            "%s: tensor \"%s\" is in another shard, too", tensor->file,
-                            tensor->name);
+        const ifm_tensor *tensor = &entries[i].tensor, *twin = find_twin(self, i);
+        if (twin != NULL)
+            return ifm_fail(err, IFM_ERR_FORMAT, "%s: tensor \"%s\" is there twice%s%s",
+                            tensor->file, tensor->name,
+                            twin->file == tensor->file ? "" : ", the other time in ",
+                            twin->file == tensor->file ? "" : twin->file);
     }
     return IFM_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -176,6 +177,26 @@ static void what_is_refused(void **state)
     }
 }
 
+/* What would cost the parser its stack or its memory is never given to it. */
+static void deep_and_wide_json_is_refused(void **state)
+{
+    (void)state;
+    enum { N = 9 * 1000 * 1000 };
+    char *text = malloc(N);
+    ifm_config config;
+    ifm_error err = {0};
+    assert_non_null(text);
+    memset(text, '[', N);
+    assert_int_equal(ifm_config_parse(text, N, "x", &config, &err), IFM_ERR_LIMIT);
+    assert_string_equal(err.message, "x: nested deeper than 64 at byte 64 of its JSON");
+    for (size_t i = 0; i < N; i++)
+        text[i] = i % 2 == 0 ? ',' : '1';
+    text[0] = '[';
+    assert_int_equal(ifm_config_parse(text, N, "x", &config, &err), IFM_ERR_LIMIT);
+    assert_string_equal(err.message, "x: more than 4000000 JSON values");
+    free(text);
+}
+
 static void a_missing_file(void **state)
 {
     (void)state;
@@ -195,6 +216,7 @@ int main(void)
         cmocka_unit_test(activations_by_all_their_names),
         cmocka_unit_test(attention_scale),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(deep_and_wide_json_is_refused),
         cmocka_unit_test(a_missing_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
