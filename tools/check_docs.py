@@ -4,8 +4,8 @@
     check_docs.py links          every relative link leads to a file, every anchor to a heading
     check_docs.py run BUILD      runs the commands that the documents show
 
-Of a document's fenced blocks marked "sh" every line is run, in a scratch copy of nothing but
-a directory with BUILD/inferometer in the PATH; of those marked "console" the lines behind
+Of a document's fenced blocks marked "sh" every line is run, in a scratch directory that holds
+links to build and models, with BUILD/inferometer in the PATH; of those marked "console" the lines behind
 "$ ". A block that cannot be run here (it installs, it needs a model of the reader's) stands
 behind a line <!-- not run: REASON -->. A command must end with 0, or with 3 (measured, but
 the machine was too busy to trust it).
@@ -112,6 +112,8 @@ def check_commands(build):
     complaints, count = [], 0
     env = dict(os.environ, PATH=f"{build}:{os.environ['PATH']}", NO_COLOR="1")
     with tempfile.TemporaryDirectory() as scratch:
+        for name, target in (("build", build), ("models", ROOT / "models")):
+            os.symlink(target, os.path.join(scratch, name))
         for path in documents():
             for number, command in commands(path):
                 count += 1
