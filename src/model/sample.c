@@ -1,9 +1,11 @@
 /*
- * Sampling without sorting the vocabulary: the candidates become a heap in O(V), and only
- * as many are taken from its top as top-k or top-p keep.
+ * Sampling without sorting the vocabulary. Top-k: one pass finds the k-th greatest logit
+ * with a heap of k, a second takes what is not below it. Top-p: what is too unlikely to be
+ * in the nucleus is dropped, the rest becomes a heap, and as many are taken from its top as
+ * the nucleus has.
  *
- *     choices[V]   ┌──────── heap ────────┬ taken, best last ┐
- *                  0                   n_heap                V
+ *     choices      ┌──────── heap ────────┬ taken, best last ┐
+ *                  0                   n_heap                n
  *
  * Transformers keeps a token in the nucleus when the sorted tail *including* it holds more
  * than 1 − p (transformers, TopPLogitsWarper), which is to say: while those before it hold
@@ -23,6 +25,7 @@ struct ifm_sampler {
     int32_t n_vocab;
     ifm_random random;
     ifm_choice *choices; /* [V], temperature > 0 */
+    float *best;         /* [top_k] the greatest logits, with 0 < top_k < V */
     float *penalized;    /* [V], with a penalty */
     int32_t *seen;       /* [V] the n_seen different ids so far, with a penalty */
     int32_t n_seen;
@@ -79,6 +82,10 @@ ifm_status ifm_sampler_new(const ifm_sampling *sampling, int32_t n_vocab,
         self->choices = calloc(n, sizeof *self->choices);
         complete = self->choices != NULL;
     }
+    if (sampling->temperature > 0 && sampling->top_k > 0 && sampling->top_k < n_vocab) {
+        self->best = calloc((size_t)sampling->top_k, sizeof *self->best);
+        complete = complete && self->best != NULL;
+    }
     if (has_penalty(sampling)) {
         self->penalized = calloc(n, sizeof *self->penalized);
         self->seen = calloc(n, sizeof *self->seen);
@@ -100,6 +107,7 @@ void ifm_sampler_free(ifm_sampler *self)
     if (self == NULL)
         return;
     free(self->choices);
+    free(self->best);
     free(self->penalized);
     free(self->seen);
     free(self->is_seen);
@@ -206,14 +214,48 @@ static const ifm_choice *take(ifm_choice *heap, size_t *n)
     return &heap[last];
 }
 
-/* Everything that is a number above minus infinity, scored and weighed. */
+/* Puts x in the place of the least of heap[k], a heap with the least on top. */
+static void replace_least(float *heap, size_t k, float x)
+{
+    size_t i = 0;
+    for (size_t child = 1; child < k; child = 2 * i + 1) {
+        if (child + 1 < k && heap[child + 1] < heap[child])
+            child++;
+        if (heap[child] >= x)
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = x;
+}
+
+/* The k-th greatest of x[n], minus infinity when fewer are numbers: after the first few
+ * thousand hardly any x is greater than the least of the best so far. */
+static float kth_greatest(const float *x, int32_t n, float *best, size_t k)
+{
+    for (size_t i = 0; i < k; i++)
+        best[i] = -INFINITY;
+    for (int32_t i = 0; i < n; i++) {
+        if (x[i] > best[0])
+            replace_least(best, k, x[i]);
+    }
+    return best[0];
+}
+
+/* Everything that is a number above minus infinity and, with top-k, not below the k-th:
+ * what is as likely as that one stays, as in Transformers. */
 static size_t list_choices(ifm_sampler *self, const float *logits)
 {
-    float most = greatest(logits, self->n_vocab);
+    int32_t n_vocab = self->n_vocab;
+    float most = greatest(logits, n_vocab), least = -INFINITY;
     if (most == -INFINITY)
         return 0;
+    if (self->best != NULL)
+        least = kth_greatest(logits, n_vocab, self->best, (size_t)self->sampling.top_k);
     size_t n = 0;
-    for (int32_t id = 0; id < self->n_vocab; id++) {
+    for (int32_t id = 0; id < n_vocab; id++) {
+        if (!(logits[id] >= least))
+            continue; /* NaN, too */
         /* The difference first: the greatest score is 0 at any temperature, however low,
          * and infinity minus infinity does not happen. */
         float score =
@@ -238,38 +280,29 @@ static double total_weight(const ifm_choice *choices, size_t n)
     return total;
 }
 
-/* The k likeliest, and whatever is as likely as the last of them, at the end of
- * choices[n]; returns how many. */
-static size_t keep_top_k(ifm_choice *choices, size_t n, size_t k)
-{
-    size_t n_heap = n;
-    const ifm_choice *last = NULL;
-    while (n - n_heap < k && n_heap > 0)
-        last = take(choices, &n_heap);
-    while (n_heap > 0 && last != NULL && choices[0].score == last->score)
-        last = take(choices, &n_heap);
-    return n - n_heap;
-}
-
-/* The likeliest whose predecessors weigh less than p of the whole, at the end. */
-static size_t keep_top_p(ifm_choice *choices, size_t n, double p)
-{
-    double limit = p * total_weight(choices, n);
-    double before = 0;
-    size_t n_heap = n;
-    while (n_heap > 0 && (n_heap == n || before < limit))
-        before += (double)take(choices, &n_heap)->weight;
-    return n - n_heap;
-}
-
-/* Those at least min_p times as likely as the likeliest, whose weight is 1, in front. */
-static size_t keep_min_p(ifm_choice *choices, size_t n, float min_p)
+/* Drops what weighs less than `least`; the rest moves to the front. */
+static size_t keep_heavy(ifm_choice *choices, size_t n, double least)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
-        if (choices[i].weight >= min_p)
+        if ((double)choices[i].weight >= least)
             choices[kept++] = choices[i];
     return kept;
+}
+
+/* The likeliest whose predecessors weigh less than p of the whole, at the end of
+ * choices[*n]; returns how many. Choices lighter than (1 − p)/n of the whole weigh less
+ * than 1 − p together, so that the others hold the nucleus: they are dropped first. */
+static size_t keep_top_p(ifm_choice *choices, size_t *n, double p)
+{
+    double total = total_weight(choices, *n);
+    *n = keep_heavy(choices, *n, (1 - p) * total / (double)*n);
+    make_heap(choices, *n);
+    double limit = p * total, before = 0;
+    size_t n_heap = *n;
+    while (n_heap > 0 && (n_heap == *n || before < limit))
+        before += (double)take(choices, &n_heap)->weight;
+    return *n - n_heap;
 }
 
 size_t ifm_sampler_choices(ifm_sampler *self, const float *logits,
@@ -278,23 +311,14 @@ size_t ifm_sampler_choices(ifm_sampler *self, const float *logits,
     const ifm_sampling *s = &self->sampling;
     size_t n = list_choices(self, penalize(self, logits));
     ifm_choice *kept = self->choices;
-    bool by_k = s->top_k > 0 && (size_t)s->top_k < n;
-    bool by_p = s->top_p > 0 && s->top_p < 1;
-    if (by_k) {
-        make_heap(kept, n);
-        size_t n_kept = keep_top_k(kept, n, (size_t)s->top_k);
-        kept += n - n_kept;
-        n = n_kept;
-    }
     weigh(kept, n);
-    if (by_p) {
-        make_heap(kept, n);
-        size_t n_kept = keep_top_p(kept, n, (double)s->top_p);
+    if (s->top_p > 0 && s->top_p < 1 && n > 0) {
+        size_t n_kept = keep_top_p(kept, &n, (double)s->top_p);
         kept += n - n_kept;
         n = n_kept;
     }
     if (s->min_p > 0)
-        n = keep_min_p(kept, n, s->min_p);
+        n = keep_heavy(kept, n, (double)s->min_p); /* the likeliest weighs 1 */
     *choices = kept;
     return n;
 }
