@@ -74,14 +74,15 @@ def mask(text, directory):
 
 
 def has(lines, expected):
-    """Each expected line is part of a line, in this order."""
-    at = 0
+    """Each expected text is part of a line, in this order; a line may hold several."""
+    at = column = 0
     for want in expected:
-        while at < len(lines) and want not in lines[at]:
+        while at < len(lines) and lines[at].find(want, column) < 0:
             at += 1
+            column = 0
         if at == len(lines):
             return want
-        at += 1
+        column = lines[at].find(want, column) + len(want)
     return None
 
 
