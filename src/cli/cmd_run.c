@@ -217,9 +217,10 @@ static int run_run(const ifm_arguments *arguments)
     ifm_run_outputs outputs = {0};
     run_screen screen = {.text = stdout};
     ifm_progress_init(&screen.progress, ifm_arguments_flag(arguments, "quiet"));
-    ifm_status st = ifm_interrupt_install(&err);
+    /* Before the handlers: a Ctrl-C while the prompt is typed on stdin ends the program. */
+    ifm_status st = ifm_run_setup_init(&setup, arguments, &err);
     if (st == IFM_OK)
-        st = ifm_run_setup_init(&setup, arguments, &err);
+        st = ifm_interrupt_install(&err);
     if (st == IFM_OK)
         st = ifm_run_outputs_open(&outputs, arguments, &err);
     if (st == IFM_OK && outputs.to_stdout)

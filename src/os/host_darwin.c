@@ -1,4 +1,3 @@
-#include <mach/mach.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysctl.h>

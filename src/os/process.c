@@ -12,9 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-
-/* Of the environment: POSIX declares it in no header. */
-extern char **environ;
+#include "os/program.h"
 
 static void close_fd(int *fd)
 {
@@ -114,7 +112,7 @@ static int spawn(ifm_process *self, const char *const *argv, ifm_time *before)
     *before = ifm_time_now();
     if (code == 0)
         code = posix_spawn(&self->pid, argv[0], &actions, &attributes,
-                           (char *const *)(uintptr_t)argv, environ);
+                           (char *const *)(uintptr_t)argv, ifm_program_environment());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return code;

@@ -1,3 +1,4 @@
+#include <crt_externs.h>
 #include <limits.h>
 #include <mach-o/dyld.h>
 #include <stdint.h>
@@ -17,4 +18,9 @@ char *ifm_program_directory(void)
         return NULL;
     slash[slash == path] = '\0';
     return strdup(path);
+}
+
+char **ifm_program_environment(void)
+{
+    return *_NSGetEnviron();
 }

@@ -18,3 +18,8 @@ char *ifm_program_directory(void)
     slash[slash == path] = '\0';
     return strdup(path);
 }
+
+char **ifm_program_environment(void)
+{
+    return environ;
+}
