@@ -69,6 +69,8 @@ bool guards_intact(const float *x, int64_t n)
 }
 
 /* Says the beginning of a line; false when enough has been said. */
+static bool say_failure(check *c, const char *format, va_list args) IFM_PRINTF(2, 0);
+
 static bool say_failure(check *c, const char *format, va_list args)
 {
     if (c->n_failed++ >= MAX_SAID)
