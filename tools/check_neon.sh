@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds the kernels for 64-bit Arm and checks them against the scalar ones under QEMU's
+# user emulation: only what checkkern needs, so that no other library has to be there for
+# that processor. Wants aarch64-linux-gnu-gcc and qemu-aarch64 (Debian: gcc-aarch64-linux-gnu,
+# libc6-dev-arm64-cross, qemu-user); exit code 77 (skipped) when one is missing.
+set -eu
+
+cd "$(dirname "$0")/.."
+cc=${CC_AARCH64:-aarch64-linux-gnu-gcc}
+qemu=${QEMU_AARCH64:-qemu-aarch64}
+for tool in "$cc" "$qemu"; do
+    command -v "$tool" >/dev/null || {
+        echo "check_neon: $tool is missing, skipped" >&2
+        exit 77
+    }
+done
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT INT TERM
+"$cc" -std=gnu11 -O3 -Wall -Wextra -Werror -ffp-contract=off -D_GNU_SOURCE -DNDEBUG \
+    -Iinclude -Isrc -static -o "$out/checkkern" \
+    tests/checkkern/*.c \
+    src/kern/kern.c src/kern/matmul.c src/kern/scalar.c src/kern/neon.c \
+    src/kern/tables_arm.c \
+    src/os/cpu.c src/os/cpu_arm.c src/os/pool.c src/os/wait.c src/os/wait_linux.c \
+    src/os/clock.c src/base/error.c src/base/random.c src/format/dtype.c \
+    -lm -lpthread
+"$qemu" "$out/checkkern"
