@@ -30,9 +30,10 @@ enum {
     DEPTH = 32, /* k of a tile */
     TILE_BYTES = 1024,
     STRIP = 2 * TILE,
-    GROUP = 4,     /* strips packed together: rows of w are read in longer runs */
-    K_BLOCK = 512, /* a group of three parts: 384 kB, in the second cache */
-    AHEAD = 16,    /* rows of w that are asked for before they are packed */
+    GROUP = 4, /* strips packed together: rows of w are read in longer runs */
+    /* A strip of this depth takes 32 kB a part: the first cache, or a stream from the
+     * second. Shorter blocks fetch and put back the sums more often. */
+    K_BLOCK = 512,
     MAX_PARTS = 3,
     /* Below, few rows leave most of a tile empty: vectors are as fast. */
     FROM_ROWS = 17,
@@ -166,18 +167,29 @@ ALWAYS_INLINE void pack_group(const ifm_product *p, ifm_dtype dtype, int parts,
                               unsigned char *strips, int64_t strip_bytes)
 {
     const int64_t end = (depth + DEPTH - 1) / DEPTH * DEPTH;
-    const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
     for (int64_t k = 0; k < end; k += 2) {
         unsigned char *out = strips + k / DEPTH * parts * 2 * TILE_BYTES + k % DEPTH * 32;
         const int64_t row = (k0 + k) * p->w_stride;
-        const char *ahead = (const char *)p->w + (row + AHEAD * p->w_stride + n0) * size;
-        if (k + AHEAD + 1 < depth)
-            for (int64_t b = 0; b < (n1 - n0) * size; b += 64) {
-                _mm_prefetch(ahead + b, _MM_HINT_T0);
-                _mm_prefetch(ahead + p->w_stride * size + b, _MM_HINT_T0);
-            }
         for (int64_t n = n0; n < n1; n += STRIP, out += strip_bytes)
             pack_pair(p, dtype, parts, row + n, n1 - n, k < depth, k + 1 < depth, out);
+    }
+}
+
+/* The weights that are packed next, which tiles ask for while they multiply: reading and
+ * computing overlap. */
+typedef struct ahead {
+    const char *row;      /* next to be asked for */
+    int64_t rows, stride; /* left; bytes from one to the next */
+    int64_t bytes;        /* of each */
+    int64_t each;         /* how many at a time */
+} ahead;
+
+static inline void ask_ahead(ahead *self)
+{
+    for (int64_t i = 0; i < self->each && self->rows > 0; i++, self->rows--) {
+        for (int64_t b = 0; b < self->bytes; b += 64)
+            _mm_prefetch(self->row + b, _MM_HINT_T1);
+        self->row += self->stride;
     }
 }
 
@@ -196,11 +208,12 @@ ALWAYS_INLINE void pack_group(const ifm_product *p, ifm_dtype dtype, int parts,
  * from `strip`. */
 ALWAYS_INLINE void multiply_tiles(ifm_dtype dtype, const unsigned char *x,
                                   int64_t next_rows, const unsigned char *strip,
-                                  int64_t blocks)
+                                  int64_t blocks, ahead *next)
 {
     const int xs = dtype == IFM_DTYPE_F32 ? 3 : 2;
     const int ws = dtype == IFM_DTYPE_F32 ? 3 : dtype == IFM_DTYPE_F16 ? 2 : 1;
     for (int64_t b = 0; b < blocks; b++, x += xs * TILE_BYTES) {
+        ask_ahead(next);
         for (int j = 0; j < ws; j++, strip += 2 * TILE_BYTES) {
             _tile_loadd(2, strip, 64);
             _tile_loadd(3, strip + TILE_BYTES, 64);
@@ -240,7 +253,8 @@ static void copy_block(float *to, int64_t to_stride, const float *from,
 /* y[t … t + rows)[n … n + width) = or += x strip, for up to 32 rows and columns. */
 ALWAYS_INLINE void gemm_block(const ifm_product *p, ifm_dtype dtype, int64_t t, int64_t n,
                               int64_t width, const unsigned char *x, int64_t next_rows,
-                              const unsigned char *strip, int64_t blocks, bool fresh)
+                              const unsigned char *strip, int64_t blocks, bool fresh,
+                              ahead *next)
 {
     _Alignas(64) float edge[STRIP * STRIP];
     float *y = p->y + t * p->y_stride + n;
@@ -260,16 +274,16 @@ ALWAYS_INLINE void gemm_block(const ifm_product *p, ifm_dtype dtype, int64_t t, 
         }
         load_sums(sums, stride);
     }
-    multiply_tiles(dtype, x, next_rows, strip, blocks);
+    multiply_tiles(dtype, x, next_rows, strip, blocks, next);
     store_sums(sums, stride);
     if (!whole)
         copy_block(y, p->y_stride, edge, STRIP, rows, width);
 }
 
-/* One k block of a group of strips with all rows of x. */
-ALWAYS_INLINE void gemm_group(const ifm_product *p, ifm_dtype dtype, int64_t n0,
-                              int64_t n1, int64_t k, int64_t depth,
-                              const unsigned char *strips, int64_t strip_bytes)
+/* A block of k of one strip with all rows of x. */
+ALWAYS_INLINE void gemm_strip(const ifm_product *p, ifm_dtype dtype, int64_t n,
+                              int64_t width, int64_t k, int64_t blocks,
+                              const unsigned char *strip, ahead *next)
 {
     const int xs = x_parts[dtype];
     const int64_t all = (p->k1 - p->k0 + DEPTH - 1) / DEPTH;
@@ -280,25 +294,66 @@ ALWAYS_INLINE void gemm_group(const ifm_product *p, ifm_dtype dtype, int64_t n0,
                                  k / DEPTH * xs * TILE_BYTES;
         /* With an odd number of tiles of rows, the last is taken twice. */
         const int64_t next_rows = t + TILE < p->t ? tile_rows : 0;
-        for (int64_t n = n0; n < n1; n += STRIP)
-            gemm_block(p, dtype, t, n, n1 - n < STRIP ? n1 - n : STRIP, x, next_rows,
-                       strips + (n - n0) / STRIP * strip_bytes,
-                       (depth + DEPTH - 1) / DEPTH, fresh);
+        gemm_block(p, dtype, t, n, width, x, next_rows, strip, blocks, fresh, next);
     }
+}
+
+/* A block of weights: columns [n, n + width), k from k on, `depth` of them. */
+typedef struct block {
+    int64_t n, width, k, depth;
+} block;
+
+/* The first or the next block, along k, then along n; false when there are no more. */
+static bool next_block(const ifm_product *p, block *b)
+{
+    const int64_t depth = p->k1 - p->k0;
+    b->k += b->depth;
+    if (b->k >= depth) {
+        b->k = 0;
+        b->n += b->width;
+    }
+    if (b->n >= p->n1)
+        return false;
+    b->width = p->n1 - b->n < GROUP * STRIP ? p->n1 - b->n : GROUP * STRIP;
+    b->depth = depth - b->k < K_BLOCK ? depth - b->k : K_BLOCK;
+    return true;
+}
+
+static ahead ahead_of(const ifm_product *p, const block *b, int64_t size, int64_t steps)
+{
+    return (ahead){
+        .row = (const char *)p->w + ((p->k0 + b->k) * p->w_stride + b->n) * size,
+        .rows = b->depth,
+        .stride = p->w_stride * size,
+        .bytes = b->width * size,
+        .each = (b->depth + steps - 1) / steps,
+    };
 }
 
 ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, int ws, void *scratch)
 {
     const int64_t strip_bytes = (int64_t)K_BLOCK / DEPTH * ws * 2 * TILE_BYTES;
+    const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
+    block now = {.n = p->n0, .k = 0}, later;
+    bool more = next_block(p, &now);
     configure_tiles();
-    for (int64_t n = p->n0; n < p->n1; n += GROUP * STRIP) {
-        const int64_t end = p->n1 - n < GROUP * STRIP ? p->n1 : n + GROUP * STRIP;
-        for (int64_t k = 0; k < p->k1 - p->k0; k += K_BLOCK) {
-            const int64_t left = p->k1 - p->k0 - k,
-                          depth = left < K_BLOCK ? left : K_BLOCK;
-            pack_group(p, dtype, ws, p->k0 + k, depth, n, end, scratch, strip_bytes);
-            gemm_group(p, dtype, n, end, k, depth, scratch, strip_bytes);
+    while (more) {
+        const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
+        const int64_t strips = (now.width + STRIP - 1) / STRIP;
+        const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
+        later = now;
+        more = next_block(p, &later);
+        ahead next = {0};
+        if (more)
+            next = ahead_of(p, &later, size, steps);
+        pack_group(p, dtype, ws, p->k0 + now.k, now.depth, now.n, n1, scratch,
+                   strip_bytes);
+        for (int64_t i = 0; i < strips; i++) {
+            const int64_t n = now.n + i * STRIP;
+            gemm_strip(p, dtype, n, n1 - n < STRIP ? n1 - n : STRIP, now.k, blocks,
+                       (unsigned char *)scratch + i * strip_bytes, &next);
         }
+        now = later;
     }
     _tile_release();
 }
