@@ -97,11 +97,32 @@ static void on_progress(void *user, const ifm_plan_progress *at)
     ifm_progress_show(&((run_screen *)user)->progress, at);
 }
 
+/* Length of the control character at text[0] that a terminal would obey: C0 but for line
+ * feed and tab, DEL, C1. 0: none. */
+static size_t control_at(const char *text, size_t n)
+{
+    unsigned char c = (unsigned char)text[0];
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+        return 1;
+    bool c1 = c == 0xc2 && n > 1 && (unsigned char)text[1] < 0xa0;
+    return c1 ? 2 : 0;
+}
+
+/* A model's text must not command the terminal that shows it. */
+static void print_text(FILE *out, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        size_t control = control_at(text + i, n - i);
+        fputc(control > 0 ? '?' : text[i], out);
+        i += control > 0 ? control : 1;
+    }
+}
+
 static void on_text(void *user, const char *text, size_t n)
 {
     run_screen *self = user;
     ifm_progress_erase(&self->progress);
-    fwrite(text, 1, n, self->text);
+    print_text(self->text, text, n);
     fflush(self->text);
 }
 
