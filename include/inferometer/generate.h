@@ -21,7 +21,9 @@ extern "C" {
 typedef struct ifm_generation ifm_generation;
 
 /* How the next token is chosen. All zero: greedy. Order: repetition penalty, temperature,
- * top-k, top-p, min-p, as Hugging Face Transformers orders its processors. */
+ * top-k, top-p, min-p, as Hugging Face Transformers orders its processors. With temperature
+ * 0 only the penalty applies. Of equals the lowest id wins; everything that is as likely as
+ * the k-th stays with top-k. */
 typedef struct ifm_sampling {
     float temperature;        /* 0: greedy */
     int32_t top_k;            /* 0: off */
@@ -63,8 +65,8 @@ typedef struct ifm_token {
 
 typedef enum ifm_finish {
     IFM_FINISH_LENGTH, /* max_new_tokens */
-    IFM_FINISH_EOS,
-    IFM_FINISH_STOP, /* a stop text appeared; the text ends before it */
+    IFM_FINISH_EOS,    /* the end-of-text token, which is delivered, too, without text */
+    IFM_FINISH_STOP,   /* a stop text appeared; the text ends before it */
     IFM_FINISH_CANCELLED,
     IFM_FINISH_ERROR,
 } ifm_finish;
@@ -74,7 +76,10 @@ IFM_API const char *ifm_finish_name(ifm_finish finish);
 
 /* Starts `request` on `session`, whose sequence is appended to (truncate it to 0 for a new
  * one). tokenizer may be NULL: then tokens carry no text and stop texts are an ARGUMENT
- * error. Session and tokenizer are the generation's until ifm_generation_finish. */
+ * error. Session and tokenizer are the generation's until ifm_generation_finish. Text that
+ * may be the beginning of a stop text comes with a later token, at the latest with the
+ * last. Errors: ARGUMENT (an empty prompt, an id outside the vocabulary, a setting out of
+ * its range), LIMIT (prompt and new tokens do not fit the session), NO_MEMORY. */
 IFM_API ifm_status ifm_generation_start(ifm_session *session, ifm_tokenizer *tokenizer,
                                         const ifm_request *request, ifm_generation **out,
                                         ifm_error *err);
@@ -82,7 +87,8 @@ IFM_API ifm_status ifm_generation_start(ifm_session *session, ifm_tokenizer *tok
 /* Waits for the next token; false when there are no more. One consumer thread. */
 IFM_API bool ifm_generation_next(ifm_generation *generation, ifm_token *token);
 
-/* Asks the generation to end after the current step. Async-signal-safe. */
+/* Asks the generation to end after the current step, whose token is still delivered.
+ * Async-signal-safe. */
 IFM_API void ifm_generation_cancel(ifm_generation *generation);
 
 /* Waits for the thread, releases everything, and says how it ended. `generation` may be

@@ -137,15 +137,30 @@ static const ifm_tensor *find_twin(const ifm_weights *self, size_t i)
     return found != NULL ? &found->tensor : NULL;
 }
 
+/* Files of nothing but types that are not computed with would otherwise seem to lack every
+ * tensor that the model asks for. */
+static ifm_status check_usable(const ifm_weights *self, ifm_error *err)
+{
+    if (self->list.count == 0)
+        return ifm_fail(err, IFM_ERR_FORMAT, "%s: holds no tensors",
+                        self->n_files > 0 ? self->files[0].path : index_name);
+    if (self->n_usable > 0)
+        return IFM_OK;
+    const ifm_tensor_entry *entry = &self->list.entries[0];
+    return ifm_fail(
+        err, IFM_ERR_UNSUPPORTED,
+        "%s: all tensors are of other types than f32, f16 and bf16, which are "
+        "computed with: \"%s\" is %s",
+        entry->tensor.file, entry->tensor.name, entry->left_out);
+}
+
 /* Sorts for lookup. One name for two tensors is refused: which one is meant? */
 static ifm_status sort_tensors(ifm_weights *self, ifm_error *err)
 {
     ifm_tensor_entry *entries = self->list.entries;
     size_t n = self->list.count;
-    if (n == 0)
-        return ifm_fail(err, IFM_ERR_FORMAT, "%s: holds no tensors",
-                        self->n_files > 0 ? self->files[0].path : index_name);
-    qsort(entries, n, sizeof *entries, compare_names);
+    if (n > 0)
+        qsort(entries, n, sizeof *entries, compare_names);
     while (self->n_usable < n && entries[self->n_usable].left_out == NULL)
         self->n_usable++;
     for (size_t i = 0; i < n; i++) {
@@ -324,6 +339,8 @@ ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err)
         if (st == IFM_OK)
             st = sort_tensors(self, err);
     }
+    if (st == IFM_OK)
+        st = check_usable(self, err);
     if (st == IFM_OK)
         *out = self;
     else
