@@ -347,70 +347,77 @@ static void the_penalty_sees_prompt_and_output(void **state)
     assert_string_equal(result.text, "[g][j][h][d]");
 }
 
+static const int32_t outside[] = {3, V};
+static const char *const empty_stop[] = {"x", ""};
+static const char *const one_stop[] = {"x"};
+
+static const struct {
+    int32_t n_used; /* tokens in the session already */
+    bool mute;      /* without a tokenizer */
+    ifm_request request;
+    ifm_status status;
+    const char *part;
+} nonsense[] = {
+    {0, 0, {.ids = prompt, .max_new_tokens = 1}, IFM_ERR_ARGUMENT, "is empty"},
+    {0, 0, {.ids = prompt, .n_ids = 3}, IFM_ERR_ARGUMENT, "0 new tokens asked for"},
+    {0,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .logprobs = 21},
+     IFM_ERR_ARGUMENT,
+     "21 log-probabilities asked for, expected 0 to 20"},
+    {0,
+     0,
+     {.ids = outside, .n_ids = 2, .max_new_tokens = 1},
+     IFM_ERR_ARGUMENT,
+     "token 2 of the prompt is 16, outside the vocabulary of 16"},
+    {0,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 62},
+     IFM_ERR_LIMIT,
+     "3 prompt tokens and 62 new ones do not fit the context of 64: at most 61"},
+    {60,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 2},
+     IFM_ERR_LIMIT,
+     "context of 4: at most 1 new tokens do (-n 1)"},
+    {0,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = INT32_MAX},
+     IFM_ERR_LIMIT,
+     "at most 61"},
+    {0,
+     1,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .stop = one_stop, .n_stop = 1},
+     IFM_ERR_ARGUMENT,
+     "stop texts need a tokenizer"},
+    {0,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .stop = empty_stop, .n_stop = 2},
+     IFM_ERR_ARGUMENT,
+     "stop text 2 is empty"},
+    {0,
+     0,
+     {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .sampling.top_p = 2},
+     IFM_ERR_ARGUMENT,
+     "top-p is 2"},
+};
+
 static void requests_that_make_no_sense(void **state)
 {
     (void)state;
     static const int32_t ids[] = {0};
-    static const int32_t outside[] = {3, V};
-    static const char *const empty_stop[] = {"x", ""};
-    static const char *const stop[] = {"x"};
-    script model = {.ids = ids};
-    ifm_generation_parts parts = parts_of(&model), mute = parts_of(&model);
-    ifm_generation_parts used = parts_of(&model);
-    mute.push = NULL;
-    used.n_used = 60;
-    const struct {
-        const ifm_generation_parts *parts;
-        ifm_request request;
-        ifm_status status;
-        const char *part;
-    } cases[] = {
-        {&parts, {.ids = prompt, .max_new_tokens = 1}, IFM_ERR_ARGUMENT, "is empty"},
-        {&parts, {.ids = prompt, .n_ids = 3}, IFM_ERR_ARGUMENT, "0 new tokens asked for"},
-        {&parts,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .logprobs = 21},
-         IFM_ERR_ARGUMENT,
-         "21 log-probabilities asked for, expected 0 to 20"},
-        {&parts,
-         {.ids = outside, .n_ids = 2, .max_new_tokens = 1},
-         IFM_ERR_ARGUMENT,
-         "token 2 of the prompt is 16, outside the vocabulary of 16"},
-        {&parts,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = 62},
-         IFM_ERR_LIMIT,
-         "3 prompt tokens and 62 new ones do not fit the context of 64: at most 61"},
-        {&used,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = 2},
-         IFM_ERR_LIMIT,
-         "context of 4: at most 1 new tokens do (-n 1)"},
-        {&parts,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = INT32_MAX},
-         IFM_ERR_LIMIT,
-         "at most 61"},
-        {&mute,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .stop = stop, .n_stop = 1},
-         IFM_ERR_ARGUMENT,
-         "stop texts need a tokenizer"},
-        {&parts,
-         {.ids = prompt,
-          .n_ids = 3,
-          .max_new_tokens = 1,
-          .stop = empty_stop,
-          .n_stop = 2},
-         IFM_ERR_ARGUMENT,
-         "stop text 2 is empty"},
-        {&parts,
-         {.ids = prompt, .n_ids = 3, .max_new_tokens = 1, .sampling.top_p = 2},
-         IFM_ERR_ARGUMENT,
-         "top-p is 2"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        script model = {.ids = ids};
+        ifm_generation_parts parts = parts_of(&model);
+        parts.n_used = nonsense[i].n_used;
+        if (nonsense[i].mute)
+            parts.push = NULL;
         ifm_generation *generation;
         ifm_error err = {0};
-        ifm_status st = ifm_generation_start_parts(cases[i].parts, &cases[i].request,
-                                                   &generation, &err);
-        if (st != cases[i].status || strstr(err.message, cases[i].part) == NULL)
-            fail_msg("\"%s\", expected \"%s\"", err.message, cases[i].part);
+        ifm_status st =
+            ifm_generation_start_parts(&parts, &nonsense[i].request, &generation, &err);
+        if (st != nonsense[i].status || strstr(err.message, nonsense[i].part) == NULL)
+            fail_msg("\"%s\", expected \"%s\"", err.message, nonsense[i].part);
         assert_null(generation);
     }
 }
