@@ -1,7 +1,24 @@
 /* inferometer help [COMMAND] */
+#include <string.h>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "os/terminal.h"
+
+/* "help model" explains all commands that begin with the word; false when none does. */
+static bool explain_group(const char *word, int width)
+{
+    size_t n = strlen(word), shown = 0;
+    for (size_t i = 0; ifm_commands[i] != NULL; i++) {
+        const char *name = ifm_commands[i]->name;
+        if (strncmp(name, word, n) != 0 || name[n] != ' ')
+            continue;
+        if (shown++ > 0)
+            putchar('\n');
+        ifm_help_command(stdout, ifm_commands[i], width);
+    }
+    return shown > 0;
+}
 
 static int run_help(const ifm_arguments *arguments)
 {
@@ -10,6 +27,8 @@ static int run_help(const ifm_arguments *arguments)
         ifm_help_overview(stdout, width);
         return IFM_EXIT_FINE;
     }
+    if (arguments->n_positional == 1 && explain_group(arguments->positional[0], width))
+        return IFM_EXIT_FINE;
     ifm_error err = {0};
     char *words[2] = {0};
     for (size_t i = 0; i < arguments->n_positional; i++)
