@@ -153,7 +153,7 @@ static ifm_status report(const ifm_doctor *self, const char *json_path, ifm_outp
 {
     if (json_path != NULL && strcmp(json_path, "-") == 0)
         return ifm_doctor_write_json(self, stdout, err);
-    ifm_doctor_print(self, stdout, ifm_terminal_colour(stdout));
+    ifm_doctor_print(self, stdout, ifm_terminal_colour(stdout), ifm_terminal_unicode());
     if (json_path == NULL)
         return IFM_OK;
     ifm_status st = ifm_doctor_write_json(self, json->stream, err);

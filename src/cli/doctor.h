@@ -31,8 +31,8 @@ typedef struct ifm_doctor {
     ifm_error disk_error; /* status OK: `disk` holds */
 } ifm_doctor;
 
-/* The report, in 80 columns. */
-void ifm_doctor_print(const ifm_doctor *self, FILE *out, bool colour);
+/* The report, in 80 columns; without `unicode` in ASCII. */
+void ifm_doctor_print(const ifm_doctor *self, FILE *out, bool colour, bool unicode);
 
 /* A JSON document, schema "inferometer.doctor/1". Errors: NO_MEMORY, IO. */
 ifm_status ifm_doctor_write_json(const ifm_doctor *self, FILE *out, ifm_error *err);

@@ -8,7 +8,7 @@ enum { WIDTH = 80 };
 
 typedef struct paper {
     FILE *out;
-    bool colour;
+    bool colour, unicode;
 } paper;
 
 static const char *on(const paper *self, const char *code)
@@ -90,7 +90,7 @@ static void print_bandwidth(const paper *self, const ifm_doctor *doctor)
             if (per_s > 0)
                 fprintf(self->out, " %8.1f", per_s * 1e-9);
             else
-                fprintf(self->out, "        —");
+                fputs(self->unicode ? "        —" : "        -", self->out);
         }
         fputc('\n', self->out);
     }
@@ -114,7 +114,7 @@ static void print_peaks(const paper *self, const ifm_doctor *doctor)
         fprintf(self->out, "  %-14s %-5s %9.1f  %s", peak->kernels, peak->type,
                 peak->per_s * 1e-9, on(self, DIM));
         for (int bar = 0; bar < (length > 0 ? length : 1); bar++)
-            fputs("▪", self->out);
+            fputs(self->unicode ? "▪" : "#", self->out);
         fprintf(self->out, "%s\n", on(self, PLAIN));
     }
 }
@@ -182,9 +182,9 @@ static void print_verdict(const paper *self, const ifm_doctor *doctor)
     }
 }
 
-void ifm_doctor_print(const ifm_doctor *self, FILE *out, bool colour)
+void ifm_doctor_print(const ifm_doctor *self, FILE *out, bool colour, bool unicode)
 {
-    const paper sheet = {out, colour};
+    const paper sheet = {out, colour, unicode};
     print_host(&sheet, self);
     print_findings(&sheet, self);
     print_bandwidth(&sheet, self);

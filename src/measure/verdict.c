@@ -143,8 +143,8 @@ static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
     double width = (e2el->median_ci95[1] - e2el->median_ci95[0]) / e2el->p50;
     if (width > interval_noticeable)
         ifm_run_warn(run, "runs-disagree", width > interval_spoils,
-                     "the %s E2EL is known to %.0f%% only (95%% interval of the median ÷ "
-                     "median): quieten the machine, or use --%s %zu",
+                     "the %s E2EL is known to %.0f%% only (width of the median's 95%% "
+                     "interval): quieten the machine, or use --%s %zu",
                      name, 100 * width, name, 4 * e2el->n);
     double first = half_median(run, start, e2el->n, false);
     double change = half_median(run, start, e2el->n, true) / first - 1;

@@ -107,7 +107,7 @@ static void judge_quota(judge *self)
         add(self, "cpu-quota", "CPU quota", IFM_FIT_NOTE, "%.2f CPUs%s", cpus, stopped),
         "A quota stops all threads for milliseconds when it is used up. Give whole cores "
         "instead of a share.\n"
-        "docker run --cpuset-cpus 0-1 …    (in place of --cpus)");
+        "docker run --cpuset-cpus 0-1 ...    (in place of --cpus)");
 }
 
 static void judge_frequency(judge *self)
@@ -140,7 +140,7 @@ static void judge_heat(judge *self)
         return;
     char hottest[32] = "temperature unknown", slowed[64] = "";
     if (system->hottest_celsius >= 0)
-        snprintf(hottest, sizeof hottest, "%.0f °C", system->hottest_celsius);
+        snprintf(hottest, sizeof hottest, "%.0f degrees", system->hottest_celsius);
     if (system->throttled_by_heat >= 0)
         snprintf(slowed, sizeof slowed, ", slowed %lld times since boot",
                  (long long)system->throttled_by_heat);
