@@ -378,8 +378,8 @@ void ifm_kern_amx(ifm_kern *table)
     const size_t strips = (size_t)GROUP * K_BLOCK / DEPTH * MAX_PARTS * 2 * TILE_BYTES;
     table->name = "amx";
     table->needs |= IFM_CPU_AMX_BF16 | IFM_CPU_AVX512_BF16;
-    table->gemm_rounding[IFM_DTYPE_F16] = 0x1p-16f; /* x₂w₂ is left out */
-    table->gemm_rounding[IFM_DTYPE_BF16] = 0x1p-17f;
+    table->rounding[IFM_DTYPE_F16] = 0x1p-16f; /* x₂w₂ is left out */
+    table->rounding[IFM_DTYPE_BF16] = 0x1p-17f;
     table->pack_bytes_per_number = MAX_PARTS * 2;
     if (table->scratch_bytes < strips)
         table->scratch_bytes = strips;

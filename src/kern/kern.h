@@ -122,9 +122,9 @@ typedef struct ifm_kern {
     void (*pack[IFM_DTYPE_COUNT])(const ifm_product *p, int64_t t0, int64_t t1,
                                   void *packed);
     size_t pack_bytes_per_number;
-    /* What gemm may be off by for each term, beyond what summing in f32 is: 2⁻⁹ when it
-     * rounds x to bf16; 0: nothing. */
-    float gemm_rounding[IFM_DTYPE_COUNT];
+    /* What products may be off by for each term, beyond what summing in f32 is: 2⁻¹⁷ where
+     * x is split into two bf16 parts; 0: nothing. */
+    float rounding[IFM_DTYPE_COUNT];
     size_t scratch_bytes; /* of scratch that gemm needs, per thread */
 
     void (*epilogue)(const ifm_epilogue *e);

@@ -43,11 +43,11 @@ static ifm_product product_of(const data *d, const shape *s, ifm_layout layout, 
                          .n1 = s->n};
 }
 
-static double tolerance(const check *c, const shape *s, ifm_dtype dtype, bool many)
+static double tolerance(const check *c, const shape *s, ifm_dtype dtype)
 {
     /* A term's error is in proportion to the term, and terms of two normal numbers have long
      * tails: a dozen times what √K of the mean size amount to. */
-    const double rounding = many ? c->tested->gemm_rounding[dtype] : 0;
+    const double rounding = c->tested->rounding[dtype];
     return ROUNDING * (double)(s->k + 8) + 12 * rounding * sqrt((double)s->k);
 }
 
@@ -89,7 +89,7 @@ static void check_shape(check *c, const shape *s, ifm_layout layout, ifm_dtype d
             run_gemm(c, b, layout, dtype);
         else
             c->tested->product[layout][dtype](&b);
-        compare(c, d.a, d.b, n_y, tolerance(c, s, dtype, many), 0,
+        compare(c, d.a, d.b, n_y, tolerance(c, s, dtype), 0,
                 "%s %s %s of %lld x %lld x %lld, part %d", many ? "gemm" : "product",
                 layout == IFM_LAYOUT_KN ? "kn" : "nk", ifm_dtype_name(dtype),
                 (long long)s->t, (long long)s->k, (long long)s->n, part);
