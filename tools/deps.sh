@@ -28,14 +28,14 @@ done
 # dnf takes pkg-config names, which are the same in every release.
 needs() {
     cat <<'TABLE'
-cc         tool:cc,gcc,clang  gcc,libc6-dev      gcc                   build-base      gcc
+cc         tool:cc,gcc,clang  gcc,libc6-dev      gcc                   build-base,linux-headers gcc
 pkg-config tool:pkg-config,pkgconf pkg-config    pkgconf-pkg-config    pkgconf         pkgconf
 ninja      tool:ninja,samu    ninja-build        ninja-build           samurai         ninja
 meson      tool:meson         meson              meson                 meson           meson
 jansson    lib:jansson        libjansson-dev     pkgconfig(jansson)    jansson-dev     jansson
 pcre2      lib:libpcre2-8     libpcre2-dev       pkgconfig(libpcre2-8) pcre2-dev       pcre2
 cmocka     lib:cmocka         libcmocka-dev      pkgconfig(cmocka)     cmocka-dev      cmocka
-gnuplot    tool:gnuplot       gnuplot-nox        gnuplot               gnuplot         gnuplot
+gnuplot    tool:gnuplot       gnuplot-nox        gnuplot               gnuplot,font-dejavu gnuplot
 TABLE
     [ $dev = no ] || cat <<'TABLE'
 git        tool:git           git                git                   git             git
