@@ -41,15 +41,15 @@ static ifm_status check_cost(const char *text, size_t n_bytes, const char *file,
     return IFM_OK;
 }
 
-ifm_status ifm_json_parse(const char *text, size_t n_bytes, const char *file,
-                          json_t **out, ifm_error *err)
+static ifm_status parse(const char *text, size_t n_bytes, const char *file, size_t flags,
+                        json_t **out, ifm_error *err)
 {
     *out = NULL;
     ifm_status st = check_cost(text, n_bytes, file, err);
     if (st != IFM_OK)
         return st;
     json_error_t where;
-    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &where);
+    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | flags, &where);
     if (*out != NULL)
         return IFM_OK;
     if (json_error_code(&where) == json_error_out_of_memory)
@@ -58,7 +58,14 @@ ifm_status ifm_json_parse(const char *text, size_t n_bytes, const char *file,
                     file, where.line, where.column, where.text);
 }
 
-ifm_status ifm_json_read(const char *path, size_t limit, json_t **out, ifm_error *err)
+ifm_status ifm_json_parse(const char *text, size_t n_bytes, const char *file,
+                          json_t **out, ifm_error *err)
+{
+    return parse(text, n_bytes, file, 0, out, err);
+}
+
+static ifm_status read_file(const char *path, size_t limit, size_t flags, json_t **out,
+                            ifm_error *err)
 {
     char *text;
     size_t n_bytes;
@@ -66,9 +73,20 @@ ifm_status ifm_json_read(const char *path, size_t limit, json_t **out, ifm_error
     ifm_status st = ifm_file_read(path, limit, &text, &n_bytes, err);
     if (st != IFM_OK)
         return st;
-    st = ifm_json_parse(text, n_bytes, path, out, err);
+    st = parse(text, n_bytes, path, flags, out, err);
     free(text);
     return st;
+}
+
+ifm_status ifm_json_read(const char *path, size_t limit, json_t **out, ifm_error *err)
+{
+    return read_file(path, limit, 0, out, err);
+}
+
+ifm_status ifm_json_read_reals(const char *path, size_t limit, json_t **out,
+                               ifm_error *err)
+{
+    return read_file(path, limit, JSON_DECODE_INT_AS_REAL, out, err);
 }
 
 const char *ifm_json_kind(const json_t *value)

@@ -26,6 +26,11 @@ ifm_status ifm_json_parse(const char *text, size_t n_bytes, const char *file,
  * NOT_FOUND, IO. */
 ifm_status ifm_json_read(const char *path, size_t limit, json_t **out, ifm_error *err);
 
+/* The same, with whole numbers as JSON_REAL: tokenizer_config.json writes "no limit" as
+ * 1000000000000000019884624838656, which is past Jansson's integers. */
+ifm_status ifm_json_read_reals(const char *path, size_t limit, json_t **out,
+                               ifm_error *err);
+
 /* "a string", "a number": what a value is, for messages. NULL: "missing". */
 const char *ifm_json_kind(const json_t *value);
 

@@ -18,16 +18,31 @@ char *ifm_text_path(const char *directory, const char *name)
     return path;
 }
 
-ifm_status ifm_text_read_json(const char *directory, const char *name, json_t **out,
-                              ifm_error *err)
+typedef ifm_status json_reader(const char *path, size_t limit, json_t **out,
+                               ifm_error *err);
+
+static ifm_status read_with(json_reader *reader, const char *directory, const char *name,
+                            json_t **out, ifm_error *err)
 {
     *out = NULL;
     char *path = ifm_text_path(directory, name);
     if (path == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", name);
-    ifm_status st = ifm_json_read(path, IFM_TEXT_MAX_FILE_BYTES, out, err);
+    ifm_status st = reader(path, IFM_TEXT_MAX_FILE_BYTES, out, err);
     free(path);
     return st == IFM_ERR_NOT_FOUND ? IFM_OK : st;
+}
+
+ifm_status ifm_text_read_json(const char *directory, const char *name, json_t **out,
+                              ifm_error *err)
+{
+    return read_with(ifm_json_read, directory, name, out, err);
+}
+
+ifm_status ifm_text_read_json_reals(const char *directory, const char *name, json_t **out,
+                                    ifm_error *err)
+{
+    return read_with(ifm_json_read_reals, directory, name, out, err);
 }
 
 bool ifm_text_json_is_true(const json_t *object, const char *key)

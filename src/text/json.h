@@ -15,6 +15,10 @@ char *ifm_text_path(const char *directory, const char *name);
 ifm_status ifm_text_read_json(const char *directory, const char *name, json_t **out,
                               ifm_error *err);
 
+/* The same by ifm_json_read_reals. */
+ifm_status ifm_text_read_json_reals(const char *directory, const char *name, json_t **out,
+                                    ifm_error *err);
+
 /* object[key] is true. False for anything else, also for a NULL object. */
 bool ifm_text_json_is_true(const json_t *object, const char *key);
 /* The member if it is there and not null; else NULL. */

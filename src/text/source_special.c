@@ -210,7 +210,7 @@ ifm_status ifm_source_read_special(const char *directory, bool gpt2, ifm_lexicon
 {
     sources s = {0};
     ifm_status st =
-        ifm_text_read_json(directory, "tokenizer_config.json", &s.config, err);
+        ifm_text_read_json_reals(directory, "tokenizer_config.json", &s.config, err);
     if (st == IFM_OK)
         st = ifm_text_read_json(directory, "special_tokens_map.json", &s.map, err);
     if (st == IFM_OK)

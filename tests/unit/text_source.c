@@ -388,7 +388,8 @@ static void small_files_name_the_special_tokens(void **state)
              "{\"bos_token\":{\"content\":\"b\"},\"pad_token\":\"<pad>\",\"eos_token\":"
              "\"?\"}");
     put_text(directory, "tokenizer_config.json",
-             "{\"eos_token\":\"<end>\",\"add_bos_token\":true,\"unk_token\":null}");
+             "{\"eos_token\":\"<end>\",\"add_bos_token\":true,\"unk_token\":null,"
+             "\"model_max_length\":1000000000000000019884624838656}");
     put_text(directory, "config.json", "{\"bos_token_id\":0,\"eos_token_id\":[1,2]}");
     ifm_tokenizer *t = must_open();
     assert_int_equal(ifm_tokenizer_bos(t), 1);
