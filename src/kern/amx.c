@@ -20,6 +20,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "kern/blocks.h"
 #include "kern/tables.h"
 #include "os/cpu.h"
 
@@ -175,24 +176,6 @@ ALWAYS_INLINE void pack_group(const ifm_product *p, ifm_dtype dtype, int parts,
     }
 }
 
-/* The weights that are packed next, which tiles ask for while they multiply: reading and
- * computing overlap. */
-typedef struct ahead {
-    const char *row;      /* next to be asked for */
-    int64_t rows, stride; /* left; bytes from one to the next */
-    int64_t bytes;        /* of each */
-    int64_t each;         /* how many at a time */
-} ahead;
-
-static inline void ask_ahead(ahead *self)
-{
-    for (int64_t i = 0; i < self->each && self->rows > 0; i++, self->rows--) {
-        for (int64_t b = 0; b < self->bytes; b += 64)
-            _mm_prefetch(self->row + b, _MM_HINT_T1);
-        self->row += self->stride;
-    }
-}
-
 /* The sums of two tiles of rows with part j of w, in tiles 4 … 7: rows from part i of x. */
 #define MULTIPLY(x, i)                                                                   \
     do {                                                                                 \
@@ -208,12 +191,12 @@ static inline void ask_ahead(ahead *self)
  * from `strip`. */
 ALWAYS_INLINE void multiply_tiles(ifm_dtype dtype, const unsigned char *x,
                                   int64_t next_rows, const unsigned char *strip,
-                                  int64_t blocks, ahead *next)
+                                  int64_t blocks, ifm_ahead *next)
 {
     const int xs = dtype == IFM_DTYPE_F32 ? 3 : 2;
     const int ws = dtype == IFM_DTYPE_F32 ? 3 : dtype == IFM_DTYPE_F16 ? 2 : 1;
     for (int64_t b = 0; b < blocks; b++, x += xs * TILE_BYTES) {
-        ask_ahead(next);
+        ifm_ahead_ask(next);
         for (int j = 0; j < ws; j++, strip += 2 * TILE_BYTES) {
             _tile_loadd(2, strip, 64);
             _tile_loadd(3, strip + TILE_BYTES, 64);
@@ -254,7 +237,7 @@ static void copy_block(float *to, int64_t to_stride, const float *from,
 ALWAYS_INLINE void gemm_block(const ifm_product *p, ifm_dtype dtype, int64_t t, int64_t n,
                               int64_t width, const unsigned char *x, int64_t next_rows,
                               const unsigned char *strip, int64_t blocks, bool fresh,
-                              ahead *next)
+                              ifm_ahead *next)
 {
     _Alignas(64) float edge[STRIP * STRIP];
     float *y = p->y + t * p->y_stride + n;
@@ -283,7 +266,7 @@ ALWAYS_INLINE void gemm_block(const ifm_product *p, ifm_dtype dtype, int64_t t, 
 /* A block of k of one strip with all rows of x. */
 ALWAYS_INLINE void gemm_strip(const ifm_product *p, ifm_dtype dtype, int64_t n,
                               int64_t width, int64_t k, int64_t blocks,
-                              const unsigned char *strip, ahead *next)
+                              const unsigned char *strip, ifm_ahead *next)
 {
     const int xs = x_parts[dtype];
     const int64_t all = (p->k1 - p->k0 + DEPTH - 1) / DEPTH;
@@ -298,54 +281,22 @@ ALWAYS_INLINE void gemm_strip(const ifm_product *p, ifm_dtype dtype, int64_t n,
     }
 }
 
-/* A block of weights: columns [n, n + width), k from k on, `depth` of them. */
-typedef struct block {
-    int64_t n, width, k, depth;
-} block;
-
-/* The first or the next block, along k, then along n; false when there are no more. */
-static bool next_block(const ifm_product *p, block *b)
-{
-    const int64_t depth = p->k1 - p->k0;
-    b->k += b->depth;
-    if (b->k >= depth) {
-        b->k = 0;
-        b->n += b->width;
-    }
-    if (b->n >= p->n1)
-        return false;
-    b->width = p->n1 - b->n < GROUP * STRIP ? p->n1 - b->n : GROUP * STRIP;
-    b->depth = depth - b->k < K_BLOCK ? depth - b->k : K_BLOCK;
-    return true;
-}
-
-static ahead ahead_of(const ifm_product *p, const block *b, int64_t size, int64_t steps)
-{
-    return (ahead){
-        .row = (const char *)p->w + ((p->k0 + b->k) * p->w_stride + b->n) * size,
-        .rows = b->depth,
-        .stride = p->w_stride * size,
-        .bytes = b->width * size,
-        .each = (b->depth + steps - 1) / steps,
-    };
-}
-
 ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, int ws, void *scratch)
 {
     const int64_t strip_bytes = (int64_t)K_BLOCK / DEPTH * ws * 2 * TILE_BYTES;
     const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
-    block now = {.n = p->n0, .k = 0}, later;
-    bool more = next_block(p, &now);
+    ifm_block now = {.n = p->n0}, later;
+    bool more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &now);
     configure_tiles();
     while (more) {
         const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
         const int64_t strips = (now.width + STRIP - 1) / STRIP;
         const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
         later = now;
-        more = next_block(p, &later);
-        ahead next = {0};
+        more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &later);
+        ifm_ahead next = {0};
         if (more)
-            next = ahead_of(p, &later, size, steps);
+            next = ifm_ahead_of(p, &later, size, steps);
         pack_group(p, dtype, ws, p->k0 + now.k, now.depth, now.n, n1, scratch,
                    strip_bytes);
         for (int64_t i = 0; i < strips; i++) {

@@ -20,6 +20,7 @@
 
 #include <math.h>
 
+#include "kern/blocks.h"
 #include "kern/tables.h"
 #include "os/cpu.h"
 

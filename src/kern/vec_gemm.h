@@ -1,11 +1,10 @@
 /*
  * Part of vec.h: products of many rows, bound by arithmetic.
  *
- *     for each strip of V vectors of columns:
- *         for each K_BLOCK of k:
- *             lay W[k block][strip] dense, as floats, into scratch (it stays in the second
- *             cache while all rows of x pass by)
- *             for each M rows of x: sums [M, V vectors] in registers, along the k block
+ *     for each block of K_BLOCK rows, GROUP strips of V vectors of columns, of w:
+ *         lay it dense, strip by strip, as floats, into scratch (in the second cache)
+ *         for each strip, for each M rows of x:
+ *             sums [M, V vectors] in registers, along the block's k
  *
  * After Goto and van de Geijn 2008, without packing x: its rows are padded by the caller
  * so that they do not collide in the cache.
@@ -14,85 +13,130 @@
 enum {
     GEMM_VECTORS = 2,
     GEMM_ROWS = VEC_REGISTERS >= 32 ? 12 : 6, /* M: M V sums + V weights in registers */
-    GEMM_K_BLOCK = 1024,
+    GEMM_K_BLOCK = 512,
+    GEMM_K_STEP = 64, /* of k between two askings for the next block */
     GEMM_STRIP = GEMM_VECTORS * VEC,
-    GEMM_SCRATCH_BYTES = GEMM_K_BLOCK * GEMM_STRIP * 4,
+    GEMM_COLUMNS = 128, /* of a block: half a kilobyte of each row */
+    GEMM_SCRATCH_BYTES = GEMM_K_BLOCK * GEMM_COLUMNS * 4,
     /* Below, `product` reads the weights once and without copying: it is as fast. */
     GEMM_FROM = 17,
 };
 
-/* W[k0 … k0 + rows)[n … n + width) to panel[rows][STRIP], zeros behind the width. */
-ALWAYS_INLINE void pack_panel(const ifm_product *p, ifm_dtype dtype, int64_t k0,
-                              int64_t rows, int64_t n, int64_t width, float *panel)
+/* Numbers at w[at], `width` of them, to a row of one strip, zeros behind. */
+ALWAYS_INLINE void pack_row(const ifm_product *p, ifm_dtype dtype, int64_t at,
+                            int64_t width, float *out)
 {
-    for (int64_t k = 0; k < rows; k++) {
-        const int64_t at = (k0 + k) * p->w_stride + n;
-        for (int v = 0; v < GEMM_VECTORS; v++) {
-            const int64_t left = width - v * VEC;
-            vec w = v_zero();
-            if (left >= VEC)
-                w = v_load_number(p->w, at + v * VEC, dtype);
-            else if (left > 0)
-                w = v_load_number_part(p->w, at + v * VEC, left, dtype);
-            v_store(panel + k * GEMM_STRIP + v * VEC, w);
-        }
+    for (int v = 0; v < GEMM_VECTORS; v++) {
+        const int64_t left = width - v * VEC;
+        vec w = v_zero();
+        if (left >= VEC)
+            w = v_load_number(p->w, at + v * VEC, dtype);
+        else if (left > 0)
+            w = v_load_number_part(p->w, at + v * VEC, left, dtype);
+        v_store(out + v * VEC, w);
     }
 }
 
-/* y[M, width] at (t, n) += x[t …][k0 … k0 + rows) panel; from zero when `fresh`. */
-ALWAYS_INLINE void gemm_tile(const ifm_product *p, int M, int64_t t, int64_t n,
-                             int64_t width, int64_t k0, int64_t rows, const float *panel,
-                             bool fresh)
+/* A block to panels[strips][depth][STRIP]. */
+ALWAYS_INLINE void pack_block(const ifm_product *p, ifm_dtype dtype, const ifm_block *b,
+                              float *panels)
 {
-    const float *x = p->x + t * p->x_stride + k0;
-    float *y = p->y + t * p->y_stride + n;
+    for (int64_t k = 0; k < b->depth; k++) {
+        const int64_t at = (p->k0 + b->k + k) * p->w_stride + b->n;
+        float *out = panels + k * GEMM_STRIP;
+        for (int64_t n = 0; n < b->width; n += GEMM_STRIP, out += b->depth * GEMM_STRIP)
+            pack_row(p, dtype, at + n, b->width - n, out);
+    }
+}
+
+/* One strip of a packed block. */
+typedef struct gemm_part {
+    const float *panel; /* [depth][STRIP] */
+    int64_t n, width;   /* columns of y */
+    int64_t k, depth;   /* of x, from k on */
+    bool fresh;         /* y starts from zero */
+} gemm_part;
+
+/* y[M, width] at row t += x[t …][k …] panel. */
+ALWAYS_INLINE void gemm_tile(const ifm_product *p, int M, int64_t t, const gemm_part *w,
+                             ifm_ahead *next)
+{
+    const float *x = p->x + t * p->x_stride + w->k;
+    float *y = p->y + t * p->y_stride + w->n;
     vec sum[GEMM_ROWS][GEMM_VECTORS];
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < GEMM_VECTORS; v++)
         sum[m][v] = v_zero();
-    for (int64_t k = 0; k < rows; k++) {
-        vec w[GEMM_VECTORS];
-        UNROLL for (int v = 0; v < GEMM_VECTORS; v++) w[v] =
-            v_load(panel + k * GEMM_STRIP + v * VEC);
-        UNROLL for (int m = 0; m < M; m++)
-        {
-            const vec xm = v_set(x[m * p->x_stride + k]);
-            UNROLL for (int v = 0; v < GEMM_VECTORS; v++) sum[m][v] =
-                v_fma(xm, w[v], sum[m][v]);
+    for (int64_t k = 0; k < w->depth;) {
+        const int64_t end = w->depth - k < GEMM_K_STEP ? w->depth : k + GEMM_K_STEP;
+        ifm_ahead_ask(next);
+        for (; k < end; k++) {
+            vec column[GEMM_VECTORS];
+            UNROLL for (int v = 0; v < GEMM_VECTORS; v++) column[v] =
+                v_load(w->panel + k * GEMM_STRIP + v * VEC);
+            UNROLL for (int m = 0; m < M; m++)
+            {
+                const vec xm = v_set(x[m * p->x_stride + k]);
+                UNROLL for (int v = 0; v < GEMM_VECTORS; v++) sum[m][v] =
+                    v_fma(xm, column[v], sum[m][v]);
+            }
         }
     }
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < GEMM_VECTORS; v++)
     {
         float *at = y + m * p->y_stride + v * VEC;
-        const int64_t left = width - v * VEC;
+        const int64_t left = w->width - v * VEC;
         if (left >= VEC)
-            v_store(at, fresh ? sum[m][v] : v_add(v_load(at), sum[m][v]));
+            v_store(at, w->fresh ? sum[m][v] : v_add(v_load(at), sum[m][v]));
         else if (left > 0)
-            v_store_part(at, fresh ? sum[m][v] : v_add(v_load_part(at, left), sum[m][v]),
-                         left);
+            v_store_part(
+                at, w->fresh ? sum[m][v] : v_add(v_load_part(at, left), sum[m][v]), left);
     }
 }
 
-ALWAYS_INLINE void gemm_panel(const ifm_product *p, int64_t n, int64_t width, int64_t k0,
-                              int64_t rows, const float *panel, bool fresh)
+ALWAYS_INLINE void gemm_strip(const ifm_product *p, const gemm_part *w, ifm_ahead *next)
 {
     int64_t t = 0;
     for (; t + GEMM_ROWS <= p->t; t += GEMM_ROWS)
-        gemm_tile(p, GEMM_ROWS, t, n, width, k0, rows, panel, fresh);
+        gemm_tile(p, GEMM_ROWS, t, w, next);
     for (; t + 4 <= p->t; t += 4)
-        gemm_tile(p, 4, t, n, width, k0, rows, panel, fresh);
+        gemm_tile(p, 4, t, w, next);
     for (; t < p->t; t++)
-        gemm_tile(p, 1, t, n, width, k0, rows, panel, fresh);
+        gemm_tile(p, 1, t, w, next);
 }
 
-ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, float *panel)
+/* A packed block with all rows of x. */
+ALWAYS_INLINE void gemm_block(const ifm_product *p, const ifm_block *b,
+                              const float *panels, ifm_ahead *next)
 {
-    for (int64_t n = p->n0; n < p->n1; n += GEMM_STRIP) {
-        const int64_t width = p->n1 - n < GEMM_STRIP ? p->n1 - n : GEMM_STRIP;
-        for (int64_t k = p->k0; k < p->k1; k += GEMM_K_BLOCK) {
-            const int64_t rows = p->k1 - k < GEMM_K_BLOCK ? p->k1 - k : GEMM_K_BLOCK;
-            pack_panel(p, dtype, k, rows, n, width, panel);
-            gemm_panel(p, n, width, k, rows, panel, k == p->k0 && !p->accumulate);
-        }
+    for (int64_t n = 0; n < b->width; n += GEMM_STRIP) {
+        const gemm_part part = {
+            .panel = panels + n * b->depth,
+            .n = b->n + n,
+            .width = b->width - n < GEMM_STRIP ? b->width - n : GEMM_STRIP,
+            .k = p->k0 + b->k,
+            .depth = b->depth,
+            .fresh = b->k == 0 && !p->accumulate,
+        };
+        gemm_strip(p, &part, next);
+    }
+}
+
+ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, float *panels)
+{
+    const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
+    ifm_block now = {.n = p->n0};
+    bool more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &now);
+    while (more) {
+        const int64_t tiles = (p->t / GEMM_ROWS + 1) * ((now.width - 1) / GEMM_STRIP + 1);
+        const int64_t steps = tiles * ((now.depth - 1) / GEMM_K_STEP + 1);
+        ifm_block later = now;
+        ifm_ahead next = {0};
+        more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &later);
+        if (more)
+            next = ifm_ahead_of(p, &later, size, steps);
+        pack_block(p, dtype, &now, panels);
+        gemm_block(p, &now, panels, &next);
+        now = later;
     }
 }
 
