@@ -311,6 +311,8 @@ TRAINING = [" ".join(SCRIPTS[:4]), *CODE, *NUMBERS, *CONTRACTIONS] * 3
 ADDED = [
     AddedToken("<s>", special=True, normalized=False),
     AddedToken("</s>", special=True, normalized=False),
+    AddedToken("<s>>", special=True, normalized=False),
+    AddedToken("<normal>ly", normalized=True),
     AddedToken("<left>", lstrip=True, normalized=False),
     AddedToken("<right>", rstrip=True, normalized=False),
     AddedToken("<both>", lstrip=True, rstrip=True, special=True, normalized=False),

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "text/bpe.h"
 #include "text/lexicon.h"
+#include "text/tokenizer.h"
 
 enum { LETTERS = 3, MOST_TOKENS = 64, LONGEST = 16 };
 
@@ -199,11 +200,44 @@ static void a_word_of_a_million_letters_is_merged(void **state)
     ifm_bpe_deinit(&bpe);
 }
 
+/* A damaged table may hold an added token that is half a character: it must not cut one. */
+static void an_added_token_never_cuts_a_character(void **state)
+{
+    (void)state;
+    static const char text[] = "\xf0\x9f\x98\x80";
+    ifm_lexicon lexicon;
+    ifm_tables_header *block;
+    ifm_tokenizer *tokenizer;
+    int32_t *ids;
+    size_t n;
+    ifm_lexicon_init(&lexicon);
+    assert_int_equal(ifm_lexicon_add_token(&lexicon, 0, "a", 1, NULL), IFM_OK);
+    assert_int_equal(ifm_lexicon_index(&lexicon, NULL), IFM_OK);
+    lexicon.rules.unknown = 0;
+    static const char *const halves[] = {"\xf0\x9f", "\x9f", "\x98\x80", "\x80"};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(ifm_lexicon_add_added(&lexicon, -1, halves[i], strlen(halves[i]),
+                                               0, false, NULL),
+                         IFM_OK);
+    assert_int_equal(ifm_lexicon_compile(&lexicon, NULL, 0, &block, NULL), IFM_OK);
+    assert_int_equal(ifm_tokenizer_from_block(block, &tokenizer, NULL), IFM_OK);
+    assert_int_equal(
+        ifm_tokenizer_encode(tokenizer, text, 4, IFM_ENCODE_SPECIAL, &ids, &n, NULL),
+        IFM_OK);
+    assert_int_equal(n, 4);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(ids[i], 0);
+    free(ids);
+    ifm_tokenizer_close(tokenizer);
+    ifm_lexicon_deinit(&lexicon);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_merge_by_the_definition),
         cmocka_unit_test(whole_tokens_are_marked),
+        cmocka_unit_test(an_added_token_never_cuts_a_character),
         cmocka_unit_test(a_word_of_a_million_letters_is_merged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
