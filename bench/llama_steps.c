@@ -2,12 +2,13 @@
  * llama.cpp's own steps, timed through its C API: what bench/peers.py sets beside ours.
  *
  *     llama_steps MODEL.gguf THREADS REPEATS  →  one JSON line of raw samples, in ms:
- *     {"ttft": […], "step": […], "prefill": […]}
+ *     {"ttft": […], "step": […], "prefill": […], "ids": […]}
  *
  * ttft: a 6-token prompt on a cleared cache until its logits and the argmax over them are
  * there (no tokenizer: that only helps llama.cpp). step: each of the 19 decode steps after
- * it, argmax included. prefill: 512 tokens until the last one's logits are there. Defaults
- * are llama.cpp's, but for the number of threads and a context of 1,024.
+ * it, argmax included. prefill: 512 tokens until the last one's logits are there. ids: the
+ * 20 tokens of a request, so that all can be seen to do the same work. Defaults are
+ * llama.cpp's, but for the number of threads and a context of 1,024.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ int main(int argc, char **argv)
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
 
     llama_token prompt[PROMPT] = {2025, 3649, 8379, 25, 530, 11};
-    llama_token text[PREFILL];
+    llama_token text[PREFILL], ids[1 + STEPS];
     for (int i = 0; i < PREFILL; i++)
         text[i] = (llama_token)((1 + 7919LL * i) % n_vocab);
     double *ttft = calloc((size_t)repeats, sizeof *ttft);
@@ -97,10 +98,12 @@ int main(int argc, char **argv)
         llama_memory_clear(llama_get_memory(context), true);
         double t = now_ms();
         llama_token id = evaluate(context, prompt, PROMPT, n_vocab);
+        ids[0] = id;
         ttft[k] = now_ms() - t;
         for (int i = 0; i < STEPS; i++) {
             t = now_ms();
             id = evaluate(context, &id, 1, n_vocab);
+            ids[1 + i] = id;
             step[k * STEPS + i] = now_ms() - t;
         }
         llama_memory_clear(llama_get_memory(context), true);
@@ -111,7 +114,10 @@ int main(int argc, char **argv)
     printf("{");
     print_samples("ttft", ttft, repeats, ", ");
     print_samples("step", step, repeats * STEPS, ", ");
-    print_samples("prefill", prefill, repeats, "}\n");
+    print_samples("prefill", prefill, repeats, ", \"ids\": [");
+    for (int i = 0; i <= STEPS; i++)
+        printf("%s%d", i ? ", " : "", ids[i]);
+    printf("]}\n");
     free(ttft);
     free(prefill);
     free(step);

@@ -1,20 +1,27 @@
 #!/bin/sh
 # Side by side on this machine: Inferometer, llama.cpp and Hugging Face Transformers on the
-# same weights, the bars of docs/SPEED.md as ratios of medians.
+# same weights, the bars of docs/SPEED.md as ratios of medians. Needs no root.
 #
-#     sh bench/peers.sh [--out FILE] [--rounds N] [--threads N] [--only cold,ttft,step,prefill]
-#                       [--dtypes f32,f16,bf16] [--quick] [--skip-transformers]
+#     sh bench/peers.sh [--out FILE] [--raw FILE] [--rounds N] [--repeats N] [--threads N]
+#                       [--only cold,whole,ttft,step,prefill,floor] [--dtypes f32,f16,bf16]
+#                       [--quick] [--skip-transformers]
 #
-# Everything it needs that is not this project goes to a cache directory and stays there:
-# IFM_PEERS_DIR, else $XDG_CACHE_HOME/inferometer/peers, else ~/.cache/inferometer/peers.
-# IFM_PEERS_VENV names a Python environment that has torch and transformers already.
+# Everything it needs that is not this project goes to a cache directory and stays there, so
+# that a second run only measures; what was interrupted is taken up again.
+#     IFM_PEERS_DIR    that directory: $XDG_CACHE_HOME/inferometer/peers, ~/.cache/… if unset
+#     IFM_PEERS_VENV   a Python environment to use; what it lacks is installed into it
+#     IFM_BUILD        our own build directory: build
+# pip's own settings are followed (PIP_EXTRA_INDEX_URL with PyTorch's CPU wheels saves
+# gigabytes).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 cache=${IFM_PEERS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/inferometer/peers}
 venv=${IFM_PEERS_VENV:-$cache/venv}
-mkdir -p "$cache"
+build=${IFM_BUILD:-$root/build}
+packages="numpy gguf torch transformers"
+modules="numpy, gguf, torch, transformers"
 
 say() { printf '%s\n' "peers: $*" >&2; }
 die() {
@@ -22,49 +29,117 @@ die() {
     exit 1
 }
 
-for tool in cc c++ cmake ninja meson python3 tar; do
-    command -v "$tool" >/dev/null || die "$tool is missing: run \`sh tools/deps.sh --dev\` and, on Debian, \`apt-get install cmake g++\`"
+# Runs a step with its words in a log, which is shown in part when the step fails.
+step() {
+    log=$cache/$1.log
+    shift
+    "$@" >"$log" 2>&1 && return
+    tail -n 20 "$log" >&2
+    die "this failed, see $log: $*"
+}
+
+for word in "$@"; do
+    case $word in
+    -h | --help) exec python3 "$here/peers.py" --help ;;
+    --skip-transformers)
+        packages="numpy gguf"
+        modules="numpy, gguf"
+        ;;
+    esac
 done
 
-if [ ! -x "$root/build/inferometer" ]; then
+check_tools() {
+    lacking=
+    while read -r tool package; do
+        command -v "$tool" >/dev/null || lacking="$lacking $package"
+    done <<TABLE
+cc gcc
+c++ g++
+cmake cmake
+ninja ninja-build
+meson meson
+python3 python3
+tar tar
+gzip gzip
+TABLE
+    python3 -c 'import ensurepip, venv' 2>/dev/null || [ -x "$venv/bin/python" ] ||
+        lacking="$lacking python3-venv"
+    [ -z "$lacking" ] || die "these Debian packages, or what they are elsewhere, are missing:$lacking"
+}
+
+build_ours() {
     say "building Inferometer"
-    meson setup "$root/build" "$root" >"$cache/inferometer.log" 2>&1 ||
-        die "meson failed, see $cache/inferometer.log"
-fi
-ninja -C "$root/build" >>"$cache/inferometer.log" 2>&1 || die "the build failed, see $cache/inferometer.log"
+    [ -f "$build/build.ninja" ] || step meson meson setup "$build" "$root"
+    meson introspect --buildoptions "$build" |
+        python3 -c 'import json, sys; sys.exit({o["name"]: o["value"] for o in json.load(sys.stdin)}["optimization"] != "3")' ||
+        die "$build is not an optimised build: IFM_BUILD=another-directory makes a new one"
+    step inferometer ninja -C "$build"
+}
 
-if [ ! -x "$venv/bin/python" ]; then
-    say "making a Python environment in $venv"
-    python3 -m venv "$venv" || die "python3 -m venv failed (on Debian: apt-get install python3-venv)"
-fi
-if ! "$venv/bin/python" -c 'import torch, transformers, gguf' 2>/dev/null; then
-    say "installing torch, transformers and gguf from PyPI (some gigabytes, once)"
-    "$venv/bin/pip" install --quiet torch transformers gguf safetensors sentencepiece >"$cache/pip.log" 2>&1 ||
-        die "pip failed, see $cache/pip.log"
-fi
+make_venv() {
+    if [ ! -x "$venv/bin/pip" ]; then
+        say "making a Python environment in $venv"
+        step venv python3 -m venv "$venv"
+    fi
+    if ! "$venv/bin/python" -c "import $modules" 2>/dev/null; then
+        say "installing $packages (torch takes some gigabytes)"
+        # shellcheck disable=SC2086 # a list of words
+        step pip "$venv/bin/pip" install --quiet $packages
+    fi
+}
 
-# llama.cpp comes inside the source package of llama-cpp-python.
-if [ ! -x "$cache/llama/bin/llama-completion" ]; then
+# llama.cpp comes inside the source package of llama-cpp-python. What is there is whole: it
+# is unpacked beside its place, then renamed.
+get_llama() {
+    llama=$(find "$cache/src" -mindepth 4 -maxdepth 4 -path '*/vendor/llama.cpp/CMakeLists.txt' 2>/dev/null | head -n 1)
+    if [ -z "$llama" ]; then
+        say "downloading llama.cpp"
+        rm -rf "$cache/src.part"
+        mkdir "$cache/src.part"
+        step download "$venv/bin/pip" download --quiet --no-deps \
+            --no-binary llama-cpp-python -d "$cache/src.part" llama-cpp-python
+        step unpack tar xzf "$cache"/src.part/llama_cpp_python-*.tar.gz -C "$cache/src.part"
+        rm -rf "$cache/src"
+        mv "$cache/src.part" "$cache/src"
+        llama=$(find "$cache/src" -mindepth 4 -maxdepth 4 -path '*/vendor/llama.cpp/CMakeLists.txt' | head -n 1)
+        [ -n "$llama" ] || die "no vendor/llama.cpp in $cache/src: has llama-cpp-python changed?"
+    fi
+    llama=$(dirname "$llama")
+}
+
+build_llama() {
+    [ ! -x "$cache/llama/bin/llama-completion" ] || return 0
     say "building llama.cpp (some minutes, once)"
-    mkdir -p "$cache/src"
-    (cd "$cache/src" && [ -n "$(ls llama_cpp_python-*.tar.gz 2>/dev/null)" ] ||
-        "$venv/bin/pip" download --quiet --no-deps --no-binary :all: llama-cpp-python -d "$cache/src" >"$cache/pip.log" 2>&1) ||
-        die "pip download of llama-cpp-python failed, see $cache/pip.log"
-    (cd "$cache/src" && tar xzf llama_cpp_python-*.tar.gz)
-    cmake -S "$cache"/src/llama_cpp_python-*/vendor/llama.cpp -B "$cache/llama" -G Ninja \
-        -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF \
-        -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF \
-        -DLLAMA_BUILD_EXAMPLES=OFF >"$cache/llama.log" 2>&1 || die "cmake failed, see $cache/llama.log"
-    ninja -C "$cache/llama" llama llama-completion >>"$cache/llama.log" 2>&1 ||
-        die "the build of llama.cpp failed, see $cache/llama.log"
-fi
-if [ ! -x "$cache/llama_steps" ] || [ -n "$(find "$here/llama_steps.c" -newer "$cache/llama_steps")" ]; then
-    llama=$(echo "$cache"/src/llama_cpp_python-*/vendor/llama.cpp)
-    # The archives stand in the order in which they need each other.
-    cc -O2 -I"$llama/include" -I"$llama/ggml/include" "$here/llama_steps.c" -o "$cache/llama_steps" \
-        "$(find "$cache/llama" -name libllama.a)" "$(find "$cache/llama" -name libggml.a)" \
-        "$(find "$cache/llama" -name libggml-cpu.a)" "$(find "$cache/llama" -name libggml-base.a)" \
-        -lstdc++ -fopenmp -lpthread -lm || die "cannot link llama_steps"
-fi
+    # Its own defaults for speed; left out is only what is not measured.
+    step cmake cmake -S "$llama" -B "$cache/llama" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF \
+        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF
+    step llama ninja -C "$cache/llama" llama llama-completion
+}
 
-exec "$venv/bin/python" "$here/peers.py" --cache "$cache" --root "$root" "$@"
+newer() { # newer SOURCE PROGRAM: the program is not there, or older
+    [ ! -x "$2" ] || [ -n "$(find "$1" -newer "$2")" ]
+}
+
+archive() { find "$cache/llama" -name "$1"; }
+
+build_helpers() {
+    if newer "$here/llama_steps.c" "$cache/llama_steps"; then
+        # The archives stand in the order in which they need each other.
+        step llama_steps cc -O2 -I"$llama/include" -I"$llama/ggml/include" "$here/llama_steps.c" \
+            -o "$cache/llama_steps" "$(archive libllama.a)" "$(archive libggml.a)" \
+            "$(archive libggml-cpu.a)" "$(archive libggml-base.a)" -lstdc++ -fopenmp -lpthread -lm
+    fi
+    if newer "$here/bare_pass.c" "$cache/bare_pass"; then
+        step bare_pass cc -O3 -march=native "$here/bare_pass.c" -o "$cache/bare_pass" -pthread
+    fi
+}
+
+mkdir -p "$cache"
+check_tools
+build_ours
+make_venv
+get_llama
+build_llama
+build_helpers
+exec "$venv/bin/python" "$here/peers.py" --cache "$cache" --build "$build" "$@"
