@@ -26,7 +26,8 @@ typedef enum ifm_load {
 typedef struct ifm_model_options {
     ifm_load load;
     const char *kernels; /* force an instruction set ("scalar", "avx2", "avx512",
-                            "avx512-bf16", "neon"); NULL: IFM_KERNELS, else the best */
+                            "avx512-bf16", "amx", "neon"); NULL: IFM_KERNELS, else the
+                            best */
     int threads;         /* how many threads an eager load may use; 0: one a core */
 } ifm_model_options;
 
