@@ -76,6 +76,7 @@ ifm_status ifm_interrupt_install(ifm_error *err)
         sigaction(numbers[i], &action, NULL);
     }
     ifm_process_ignore_sigpipe();
+    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is EFBIG, which has a message */
     return IFM_OK;
 }
 

@@ -13,7 +13,7 @@
 
 #include "inferometer/base.h"
 
-/* Installs the handlers of SIGINT, SIGTERM and SIGHUP, ignores SIGPIPE. Once. */
+/* Installs the handlers of SIGINT, SIGTERM and SIGHUP, ignores SIGPIPE and SIGXFSZ. Once. */
 ifm_status ifm_interrupt_install(ifm_error *err);
 
 /* Readable after the first signal, and ever after. */
