@@ -52,6 +52,19 @@ def median_of(times, measure):
     return statistics.median(measure() for _ in range(times))
 
 
+def read_afresh(path):
+    """Into the page cache from the disk, every file in the same way.
+
+    How a file was written decides how large the pages are that it is later mapped with, and
+    that is a fifth of a decode step: nobody is to gain or lose by it (docs/SPEED.md).
+    """
+    with open(path, "rb", buffering=0) as file:
+        os.fsync(file.fileno())  # what is not on the disk yet cannot be dropped
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while file.read(1 << 20):
+            pass
+
+
 class Models:
     """The same random weights for everybody, made once and kept."""
 
@@ -276,7 +289,8 @@ class Bench:
             for kind in (Inferometer, LlamaCpp, Transformers, Floors)
         )
         for dtype in options.dtypes:  # all of them before the first clock runs
-            models.gguf(dtype)
+            for path in (models.weights(dtype), models.gguf(dtype)):
+                read_afresh(path)
 
     def round(self, dtype):
         only = self.options.only
@@ -302,30 +316,34 @@ class Bench:
     def rounds(self):
         """What an interrupt leaves is still worth a table."""
         for number in range(self.options.rounds):
-            self.samples.busy_cores.append(busy_cores())
-            say(
-                f"round {number + 1} of {self.options.rounds}, "
-                f"{self.samples.busy_cores[-1]:.1f} cores busy with other work"
-            )
+            say(f"round {number + 1} of {self.options.rounds}")
+            other_work = OtherWork()
             try:
                 for dtype in self.options.dtypes:
                     self.round(dtype)
             except KeyboardInterrupt:
                 say("interrupted: the table holds what was measured")
                 return
+            finally:
+                self.samples.other_cores.append(other_work.cores())
 
 
-def busy_cores(seconds=1.0):
-    """Cores' worth of work, others' included, while this process sleeps (Linux, /proc/stat)."""
+class OtherWork:
+    """Cores' worth of work by others since it was made (Linux): all that the machine did, less
+    this process and the children that it has waited for."""
 
-    def ticks():
+    def __init__(self):
+        self.start, self.others = time.monotonic(), self.seconds()
+
+    @staticmethod
+    def seconds():
         words = pathlib.Path("/proc/stat").read_text().split()[1:9]
-        user, nice, system, idle, iowait, irq, softirq, steal = map(int, words)
-        return user + nice + system + irq + softirq + steal
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words)
+        busy = user + nice + system + irq + softirq + steal
+        return busy / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
 
-    before = ticks()
-    time.sleep(seconds)
-    return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+    def cores(self):
+        return max(0.0, self.seconds() - self.others) / (time.monotonic() - self.start)
 
 
 def cpu_name():

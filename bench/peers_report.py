@@ -25,7 +25,7 @@ class Samples:
         self.rounds = {}
         self.tokens = {}  # (data type, program) → ids of the greedy continuation
         self.decode_bytes = {}  # data type → bytes of weights that a token reads
-        self.busy_cores = []  # other work on the machine, before each round
+        self.other_cores = []  # busy with the work of others, in each round
         self.probe = {}  # data type → [share of the read bandwidth by our own probe, …]
 
     def keep(self, workload, dtype, program, ms):
@@ -43,13 +43,11 @@ class Samples:
 
 def quietness(samples):
     """Programs whose threads wait by looking suffer most from others, and not all do alike."""
-    most = max(samples.busy_cores, default=0)
-    if most < QUIET_CORES:
-        return "The machine was quiet before every round."
-    return (
-        f"**The machine was not quiet**: up to {most:.1f} cores were busy with other work before "
-        "a round. Neither the times nor the ratios are to be quoted."
-    )
+    words = ", ".join(f"{cores:.2f}" for cores in samples.other_cores)
+    sentence = f"Cores busy with other work, round by round: {words}."
+    if max(samples.other_cores, default=0) < QUIET_CORES:
+        return sentence
+    return f"{sentence} **Not quiet**: look at the least figures below before believing a ratio."
 
 
 def same_work(samples):
@@ -176,8 +174,10 @@ def render(samples, dtypes, host):
         ["workload", "weights", OURS, LLAMA, TRANSFORMERS, *ratios, "bar"],
         [*time_rows(samples, dtypes), *share_rows(samples, dtypes)],
     )
-    lines += ["", "What cannot be beaten:", ""]
-    lines += markdown_table(["floor", "weights", "ms", "speed"], floor_rows(samples, dtypes))
+    floors = list(floor_rows(samples, dtypes))
+    if floors:
+        lines += ["", "What cannot be beaten:", ""]
+        lines += markdown_table(["floor", "weights", "ms", "speed"], floors)
     lines += ["", "Each program over the rounds, ms:", ""]
     lines += markdown_table(
         ["workload", "weights", "program", "min", "median", "max", "rounds"], spread_rows(samples)

@@ -119,10 +119,10 @@ class Work(Case):
         self.assertFalse(report.same_work(self.samples)[0])
 
     def test_a_busy_machine_is_named(self):
-        self.samples.busy_cores = [0.0, 1.5]
-        self.assertIn("up to 1.5 cores", report.quietness(self.samples))
-        self.samples.busy_cores = [0.0, 0.01]
-        self.assertNotIn("not quiet", report.quietness(self.samples))
+        self.samples.other_cores = [0.0, 1.5]
+        self.assertIn("0.00, 1.50. **Not quiet**", report.quietness(self.samples))
+        self.samples.other_cores = [0.0, 0.01]
+        self.assertNotIn("quiet", report.quietness(self.samples))
 
 
 class Whole(Case):
