@@ -58,13 +58,14 @@ void ifm_mapping_close(ifm_mapping *self)
     *self = (ifm_mapping){0};
 }
 
-void ifm_mapping_populate(const ifm_mapping *self)
+void ifm_mapping_populate(const ifm_mapping *self, size_t n_bytes)
 {
 #ifdef MADV_POPULATE_READ /* Linux 5.14 */
     if (self->data != NULL)
-        (void)madvise((void *)(uintptr_t)self->data, self->size, MADV_POPULATE_READ);
+        (void)madvise((void *)(uintptr_t)self->data, n_bytes, MADV_POPULATE_READ);
 #else
     (void)self;
+    (void)n_bytes;
 #endif
 }
 

@@ -20,9 +20,9 @@ typedef struct ifm_mapping {
  * (a directory, no permission), NO_MEMORY. */
 ifm_status ifm_mapping_open(ifm_mapping *self, const char *path, ifm_error *err);
 void ifm_mapping_close(ifm_mapping *self);
-/* Maps all pages at once where the system can, for a small file that will be read whole: a
- * page fault for every few pages costs more. Only advice: never fails. */
-void ifm_mapping_populate(const ifm_mapping *self);
+/* Maps the first n_bytes' pages at once where the system can, for a small file that will be
+ * read: a page fault for every few pages costs more. Only advice: never fails. */
+void ifm_mapping_populate(const ifm_mapping *self, size_t n_bytes);
 
 /* Reads a whole file of at most `limit` bytes to a NUL-terminated heap block that the
  * caller frees. Errors: as above, and LIMIT. */

@@ -148,14 +148,10 @@ no_memory:
     return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a word of %zu bytes", n);
 }
 
-ifm_status ifm_bpe_encode(ifm_bpe *self, const ifm_tables *tables, const char *word,
-                          size_t n, ifm_ids *out, ifm_error *err)
+int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n)
 {
     int32_t id = ifm_tables_find_word(tables, word, n);
-    if (id < 0 || !(tables->header->rules.ignore_merges ||
-                    (ifm_tables_flags(tables, id) & IFM_TOKEN_WHOLE) != 0))
-        return ifm_bpe_merge(self, tables, word, n, out, err);
-    if (!ifm_ids_push(out, id))
-        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for %zu ids", out->n);
-    return IFM_OK;
+    bool whole = tables->header->rules.ignore_merges ||
+                 (ifm_tables_flags(tables, id) & IFM_TOKEN_WHOLE) != 0;
+    return whole ? id : -1;
 }

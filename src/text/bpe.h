@@ -22,12 +22,11 @@ typedef struct ifm_bpe {
 
 void ifm_bpe_deinit(ifm_bpe *self);
 
-/* Appends the tokens of word[n], n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte for which
- * the vocabulary has no token), NO_MEMORY. */
-ifm_status ifm_bpe_encode(ifm_bpe *self, const ifm_tables *tables, const char *word,
-                          size_t n, ifm_ids *out, ifm_error *err);
+/* The one token that word[n], n ≥ 1, is, known without merging; -1 if it has to be merged. */
+int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n);
 
-/* The same, only by merging: never through the table of whole words. */
+/* Appends the tokens that word[n] merges to; n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte
+ * for which the vocabulary has no token), NO_MEMORY. */
 ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
                          size_t n, ifm_ids *out, ifm_error *err);
 

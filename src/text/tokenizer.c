@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "text/added.h"
@@ -21,52 +22,85 @@ static char *directory_of(const char *path)
     return strndup(path, slash > path ? (size_t)(slash - path) : 1);
 }
 
-/* Reads the source files and compiles them into self->owned. */
-static ifm_status compile(ifm_tokenizer *self, const char *directory,
-                          const ifm_buffer *key, ifm_error *err)
+/* Reads the source files and compiles them. The caller frees *block. */
+static ifm_status compile(const char *directory, const ifm_buffer *key,
+                          ifm_tables_header **block, ifm_error *err)
 {
     ifm_lexicon lexicon;
     ifm_lexicon_init(&lexicon);
     ifm_status st = ifm_source_read(directory, &lexicon, err);
     if (st == IFM_OK) {
-        st = ifm_lexicon_compile(&lexicon, key->data, key->length, &self->owned, err);
+        st = ifm_lexicon_compile(&lexicon, key->data, key->length, block, err);
         if (st != IFM_OK)
             ifm_fail_within(err, st, "%s", directory);
     }
     ifm_lexicon_deinit(&lexicon);
-    if (st == IFM_OK)
-        ifm_tables_view(&self->tables, self->owned);
     return st;
 }
 
 /* Remembers what was compiled, unless the files changed meanwhile or may do so unseen. */
-static void remember(const ifm_tokenizer *self, const char *directory, const char *path,
-                     const ifm_buffer *key)
+static void remember(const ifm_tokenizer *self, const ifm_buffer *key)
 {
     ifm_buffer now = {0};
-    if (!ifm_cache_is_too_fresh(key) && ifm_cache_key(directory, &now) &&
+    if (!ifm_cache_is_too_fresh(key) && ifm_cache_key(self->directory, &now) &&
         now.length == key->length && memcmp(now.data, key->data, now.length) == 0)
-        ifm_cache_write(path, self->owned);
+        ifm_cache_write(self->cache_path, self->owned);
     ifm_buffer_deinit(&now);
 }
 
-static ifm_status open_tables(ifm_tokenizer *self, const char *directory,
-                              const ifm_tokenizer_options *options, ifm_error *err)
+static ifm_status open_tables(ifm_tokenizer *self, const ifm_tokenizer_options *options,
+                              ifm_error *err)
 {
     ifm_buffer key = {0};
-    char *path = NULL;
     ifm_status st = IFM_OK;
     bool use_cache = options == NULL || !options->no_cache;
-    if (use_cache && ifm_cache_key(directory, &key))
-        path = ifm_cache_path(options != NULL ? options->cache_dir : NULL, &key);
-    if (path == NULL || !ifm_cache_open(path, &key, &self->mapping, &self->tables)) {
-        st = compile(self, directory, &key, err);
-        if (st == IFM_OK && path != NULL)
-            remember(self, directory, path, &key);
+    if (use_cache && ifm_cache_key(self->directory, &key))
+        self->cache_path =
+            ifm_cache_path(options != NULL ? options->cache_dir : NULL, &key);
+    if (self->cache_path == NULL ||
+        !ifm_cache_open(self->cache_path, &key, &self->mapping, &self->tables)) {
+        st = compile(self->directory, &key, &self->owned, err);
+        if (st == IFM_OK) {
+            ifm_tables_view(&self->tables, self->owned);
+            self->merges_checked = true;
+        }
+        if (st == IFM_OK && self->cache_path != NULL)
+            remember(self, &key);
     }
-    free(path);
     ifm_buffer_deinit(&key);
     return st;
+}
+
+/* The cache's merges are damaged: they are read from the source files again, and the file
+ * goes away, so that the next opening writes it anew. Only the merges are exchanged, as
+ * other threads may be reading the rest. */
+static ifm_status repair_merges(ifm_tokenizer *self, ifm_error *err)
+{
+    const ifm_buffer no_key = {0};
+    unlink(self->cache_path);
+    ifm_status st = compile(self->directory, &no_key, &self->repaired, err);
+    if (st != IFM_OK)
+        return st;
+    const ifm_tables_header *now = self->repaired, *then = self->tables.header;
+    if (now->n_tokens != then->n_tokens || now->n_pairs != then->n_pairs ||
+        now->n_merged != then->n_merged)
+        return ifm_fail(err, IFM_ERR_FORMAT,
+                        "%s: the tokenizer changed while it was in use: open it again",
+                        self->directory);
+    ifm_tables repaired;
+    ifm_tables_view(&repaired, self->repaired);
+    self->tables.pairs = repaired.pairs;
+    self->tables.merged = repaired.merged;
+    self->merges_checked = true;
+    return IFM_OK;
+}
+
+/* To be asked before a merge is looked for. */
+static ifm_status check_merges(ifm_tokenizer *self, ifm_error *err)
+{
+    if (!self->merges_checked)
+        self->merges_checked = ifm_tables_check_merges(&self->tables);
+    return self->merges_checked ? IFM_OK : repair_merges(self, err);
 }
 
 static ifm_status open_splitters(ifm_tokenizer *self, ifm_error *err)
@@ -100,13 +134,13 @@ ifm_status ifm_tokenizer_open(const char *path, const ifm_tokenizer_options *opt
 {
     *out = NULL;
     ifm_tokenizer *self = calloc(1, sizeof *self);
-    char *directory = directory_of(path);
     ifm_status st = IFM_OK;
-    if (self == NULL || directory == NULL)
+    if (self != NULL)
+        self->directory = directory_of(path);
+    if (self == NULL || self->directory == NULL)
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for a tokenizer", path);
     if (st == IFM_OK)
-        st = open_tables(self, directory, options, err);
-    free(directory);
+        st = open_tables(self, options, err);
     return finish(self, st, out, err);
 }
 
@@ -120,6 +154,7 @@ ifm_status ifm_tokenizer_from_block(ifm_tables_header *block, ifm_tokenizer **ou
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a tokenizer");
     }
     self->owned = block;
+    self->merges_checked = true;
     ifm_tables_view(&self->tables, block);
     return finish(self, IFM_OK, out, err);
 }
@@ -134,6 +169,9 @@ void ifm_tokenizer_close(ifm_tokenizer *self)
     ifm_bpe_deinit(&self->bpe);
     ifm_mapping_close(&self->mapping);
     free(self->owned);
+    free(self->repaired);
+    free(self->directory);
+    free(self->cache_path);
     free(self);
 }
 
@@ -165,6 +203,21 @@ typedef struct encoding {
     ifm_error *err;
 } encoding;
 
+static ifm_status encode_word(encoding *e, const char *word, size_t n)
+{
+    ifm_tokenizer *t = e->tokenizer;
+    int32_t id = ifm_bpe_find_whole(&t->tables, word, n);
+    if (id < 0) {
+        ifm_status st = check_merges(t, e->err);
+        if (st != IFM_OK)
+            return st;
+        return ifm_bpe_merge(&t->bpe, &t->tables, word, n, &e->ids, e->err);
+    }
+    if (!ifm_ids_push(&e->ids, id))
+        return ifm_fail(e->err, IFM_ERR_NO_MEMORY, "no memory for the text's tokens");
+    return IFM_OK;
+}
+
 /* Splits text[n] by rule `stage`, the pieces by the next one, and encodes the last. */
 static ifm_status encode_split(encoding *e, int stage, const char *text, size_t n)
 {
@@ -172,7 +225,7 @@ static ifm_status encode_split(encoding *e, int stage, const char *text, size_t 
     if (n == 0)
         return IFM_OK;
     if (stage == t->tables.header->rules.n_splits)
-        return ifm_bpe_encode(&t->bpe, &t->tables, text, n, &e->ids, e->err);
+        return encode_word(e, text, n);
     ifm_splitter *splitter = &t->splitters[stage];
     for (size_t at = 0; at < n;) {
         size_t start, end;

@@ -12,6 +12,10 @@ struct ifm_tokenizer {
     ifm_tables tables;
     ifm_mapping mapping;      /* the tables, when they came from the cache */
     ifm_tables_header *owned; /* the tables, when they were compiled just now */
+    bool merges_checked;
+    ifm_tables_header *repaired; /* the merges, when those of the cache were damaged */
+    char *directory;             /* the source files', for that */
+    char *cache_path;            /* NULL: there is none */
     ifm_splitter splitters[IFM_MAX_SPLITS];
     ifm_splitter word; /* made when an added token must stand alone */
     ifm_bpe bpe;

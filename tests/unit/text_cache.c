@@ -172,7 +172,7 @@ static void every_changed_byte_is_noticed(void **state)
     for (size_t i = 0; i < n; i++) {
         unsigned char was = bytes[i];
         bytes[i] ^= (unsigned char)(1u << i % 8);
-        if (ifm_tables_attach(&tables, bytes, n))
+        if (ifm_tables_attach(&tables, bytes, n) && ifm_tables_check_merges(&tables))
             fail_msg("byte %zu of %zu", i, n);
         bytes[i] = was;
     }
@@ -196,24 +196,54 @@ static void every_shorter_file_is_noticed(void **state)
     free(bytes);
 }
 
+/* Encodes something that needs merges, and compares with what it should be. */
+static void expect_right_ids(void)
+{
+    static const char text[] = "the quick brownish foxes' don't1234567890 \xc3\xa9";
+    static int32_t right[sizeof text];
+    static size_t n_right;
+    int32_t *ids;
+    size_t n;
+    ifm_tokenizer *t = open_with(cache);
+    assert_int_equal(ifm_tokenizer_encode(t, text, sizeof text - 1, 0, &ids, &n, NULL),
+                     IFM_OK);
+    if (n_right == 0) {
+        assert_false(ifm_tokenizer_cached(t));
+        memcpy(right, ids, n * sizeof *ids);
+        n_right = n;
+    }
+    assert_int_equal(n, n_right);
+    assert_memory_equal(ids, right, n * sizeof *ids);
+    free(ids);
+    ifm_tokenizer_close(t);
+}
+
 static void a_damaged_file_is_replaced(void **state)
 {
     (void)state;
     size_t n;
-    is_cached();
+    expect_right_ids();
     unsigned char *bytes = load_cache(&n);
+    char path[1024];
+    snprintf(path, sizeof path, "%s", cache_file());
     const size_t lengths[] = {0, 1, 100, n / 2, n - 1};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         store_cache(bytes, lengths[i]);
         assert_false(is_cached());
         assert_true(is_cached());
     }
-    for (size_t at = 0; at < n; at += n / 7) {
+    ifm_tables tables;
+    ifm_tables_view(&tables, bytes);
+    size_t merges = (size_t)((const unsigned char *)tables.pairs - bytes);
+    for (size_t at = 0; at < n; at += n / 97) {
         bytes[at] ^= 0x10;
         store_cache(bytes, n);
-        assert_false(is_cached());
-        assert_true(is_cached());
         bytes[at] ^= 0x10;
+        assert_true(is_cached() == (at >= merges)); /* merges are looked at when needed */
+        expect_right_ids();
+        assert_true(ifm_file_exists(path) == (at < merges));
+        expect_right_ids();
+        assert_true(is_cached());
     }
     ((ifm_tables_header *)(void *)bytes)->version++;
     store_cache(bytes, n);
