@@ -63,6 +63,17 @@ static void be_quiet(enum ggml_log_level level, const char *text, void *user)
         fputs(text, stderr);
 }
 
+static struct llama_context *make_context(struct llama_model *model, int threads)
+{
+    struct llama_context_params params = llama_context_default_params();
+    params.n_ctx = CONTEXT;
+    params.n_threads = params.n_threads_batch = threads;
+    struct llama_context *context = llama_init_from_model(model, params);
+    if (context == NULL)
+        die("cannot make a context");
+    return context;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -76,12 +87,7 @@ int main(int argc, char **argv)
         llama_model_load_from_file(argv[1], llama_model_default_params());
     if (model == NULL)
         die("cannot load the model");
-    struct llama_context_params params = llama_context_default_params();
-    params.n_ctx = CONTEXT;
-    params.n_threads = params.n_threads_batch = threads;
-    struct llama_context *context = llama_init_from_model(model, params);
-    if (context == NULL)
-        die("cannot make a context");
+    struct llama_context *context = make_context(model, threads);
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
 
     llama_token prompt[PROMPT] = {2025, 3649, 8379, 25, 530, 11};
