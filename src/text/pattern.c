@@ -21,11 +21,19 @@
     "\\x{16d40}-\\x{16d6c}\\x{18cff}\\x{1b132}\\x{1b155}\\x{1df25}-\\x{1df2a}"           \
     "\\x{1e030}-\\x{1e06d}\\x{1e4d0}-\\x{1e4eb}\\x{1e5d0}-\\x{1e5ed}\\x{1e5f0}"          \
     "\\x{2b739}\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
-#define NEWER_NUMBERS                                                                    \
+#define NEWER_DIGITS                                                                     \
     "\\x{10d40}-\\x{10d49}\\x{116d0}-\\x{116e3}\\x{11bf0}-\\x{11bf9}"                    \
     "\\x{11f50}-\\x{11f59}\\x{16130}-\\x{16139}\\x{16d70}-\\x{16d79}"                    \
-    "\\x{1ccf0}-\\x{1ccf9}\\x{1d2c0}-\\x{1d2d3}\\x{1e4f0}-\\x{1e4f9}"                    \
+    "\\x{1ccf0}-\\x{1ccf9}\\x{1e4f0}-\\x{1e4f9}"                                         \
     "\\x{1e5f1}-\\x{1e5fa}"
+#define NEWER_NUMBERS NEWER_DIGITS "\\x{1d2c0}-\\x{1d2d3}"
+#define NEWER_MARKS                                                                      \
+    "\\x{897}\\x{cf3}\\x{ece}\\x{10d69}-\\x{10d6d}\\x{10efc}-\\x{10eff}\\x{11241}"       \
+    "\\x{113b8}-\\x{113c0}\\x{113c2}\\x{113c5}\\x{113c7}-\\x{113ca}"                     \
+    "\\x{113cc}-\\x{113d0}\\x{113d2}\\x{113e1}-\\x{113e2}\\x{11f00}-\\x{11f01}"          \
+    "\\x{11f03}\\x{11f34}-\\x{11f3a}\\x{11f3e}-\\x{11f42}\\x{11f5a}\\x{13440}"           \
+    "\\x{13447}-\\x{13455}\\x{1611e}-\\x{1612f}\\x{1e08f}\\x{1e4ec}-\\x{1e4ef}"          \
+    "\\x{1e5ee}-\\x{1e5ef}"
 #define LETTERS "\\p{L}" NEWER_LETTERS
 #define NUMBERS "\\p{N}" NEWER_NUMBERS
 
@@ -39,7 +47,7 @@ static const struct {
                         "| ?+[^" SPACES LETTERS NUMBERS "]++"
                         "|[" SPACES "]+(?![^" SPACES "])|[" SPACES "]"},
     [IFM_PATTERN_WORD] = {NULL,
-                          "[" LETTERS "\\p{Nl}\\p{M}\\p{Nd}" NEWER_NUMBERS
+                          "[" LETTERS "\\p{Nl}\\p{M}" NEWER_MARKS "\\p{Nd}" NEWER_DIGITS
                           "\\p{Pc}\\x{200c}\\x{200d}"
                           "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}"
                           "\\x{1f170}-\\x{1f189}]"},

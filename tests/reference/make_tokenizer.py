@@ -265,6 +265,19 @@ def classes():
     return runs
 
 
+def words():
+    """Which code points are part of a word, to a token that must stand alone: runs as above."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.add_tokens([AddedToken("word", single_word=True, normalized=False)])
+    runs = []
+    for c in range(0x110000):
+        surrogate = 0xD800 <= c < 0xE000
+        kind = "-" if surrogate or tokenizer.encode("word" + chr(c)).ids else "W"
+        if not runs or runs[-1][1] != kind:
+            runs.append([c, kind])
+    return runs
+
+
 def write(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
@@ -303,6 +316,7 @@ def make_gpt2():
         "long": list(long_cases(lambda text: tokenizer.encode(text).ids, strings)),
         "streams": list(streams(tokenizer, 5, 120)),
         "classes": classes(),
+        "words": words(),
     })
 
 
