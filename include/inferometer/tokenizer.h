@@ -31,7 +31,8 @@ typedef struct ifm_tokenizer_options {
 
 /* Opens the tokenizer of the model directory (or of the directory of the model file)
  * `path`. `options` may be NULL. The caller closes *out. A cache that cannot be written
- * is no error. Errors: NOT_FOUND, IO, FORMAT, UNSUPPORTED, NO_MEMORY. */
+ * is no error. docs/tokenizer.md says what is read. Errors: NOT_FOUND, IO, FORMAT,
+ * UNSUPPORTED, LIMIT, NO_MEMORY. */
 IFM_API ifm_status ifm_tokenizer_open(const char *path,
                                       const ifm_tokenizer_options *options,
                                       ifm_tokenizer **out, ifm_error *err);
@@ -48,7 +49,8 @@ IFM_API bool ifm_tokenizer_cached(const ifm_tokenizer *tokenizer);
 /* Encodes text[n_bytes] (UTF-8; invalid bytes are an error that names their offset) into
  * *ids, a heap array of *n_ids that the caller frees with free(). Empty text gives 0 ids
  * (or BOS). A tokenizer may be used by one thread at a time. Errors: FORMAT (invalid
- * UTF-8), NO_MEMORY. */
+ * UTF-8), UNSUPPORTED (a byte for which the vocabulary has no token), LIMIT (2 GiB of
+ * text), NO_MEMORY. */
 IFM_API ifm_status ifm_tokenizer_encode(ifm_tokenizer *tokenizer, const char *text,
                                         size_t n_bytes, unsigned flags, int32_t **ids,
                                         size_t *n_ids, ifm_error *err);
@@ -75,7 +77,8 @@ typedef struct ifm_detokenizer {
 IFM_API size_t ifm_detokenizer_max_bytes(const ifm_tokenizer *tokenizer);
 IFM_API void ifm_detokenizer_init(ifm_detokenizer *self, const ifm_tokenizer *tokenizer);
 /* Writes the text that token `id` completes to out[cap], returns its length in bytes
- * (0: nothing complete yet). Special tokens give no text. No allocation. */
+ * (0: nothing complete yet). Special tokens give no text. What does not fit is lost, by
+ * whole characters. No allocation. */
 IFM_API size_t ifm_detokenizer_push(ifm_detokenizer *self, int32_t id, char *out,
                                     size_t cap);
 /* What is left at the end: U+FFFD if half a character is held, else nothing. */

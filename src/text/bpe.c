@@ -19,12 +19,19 @@ void ifm_bpe_deinit(ifm_bpe *self)
     *self = (ifm_bpe){0};
 }
 
+void ifm_bpe_shrink(ifm_bpe *self)
+{
+    enum { KEPT = 1 << 13 }; /* symbols: 350 kB, and all but a few texts */
+    if (self->capacity > KEPT)
+        ifm_bpe_deinit(self);
+}
+
 /* Each symbol puts at most one candidate on the heap, each merge two: under 3 n. */
 static bool reserve(ifm_bpe *self, size_t n)
 {
     if (n <= self->capacity)
         return true;
-    size_t capacity = n < 64 ? 64 : n + n / 2;
+    size_t capacity = n < 64 ? 64 : n + n / 8;
     ifm_bpe_deinit(self);
     self->symbols = malloc(capacity * sizeof *self->symbols);
     self->heap = malloc(3 * capacity * sizeof *self->heap);

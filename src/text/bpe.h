@@ -22,6 +22,9 @@ typedef struct ifm_bpe {
 
 void ifm_bpe_deinit(ifm_bpe *self);
 
+/* Gives back what a very long word needed: to be called after a text. */
+void ifm_bpe_shrink(ifm_bpe *self);
+
 /* The one token that word[n], n ≥ 1, is, known without merging; -1 if it has to be merged. */
 int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n);
 

@@ -51,6 +51,9 @@ static int shown(const char *name, size_t n)
 static ifm_status claim(ifm_lexicon *self, int64_t id, const char *name, size_t n,
                         ifm_lexicon_token **token, ifm_error *err)
 {
+    if (n > IFM_MAX_TOKEN_BYTES)
+        return ifm_fail(err, IFM_ERR_LIMIT, "token \"%.*s…\" has %zu bytes, more than %d",
+                        shown(name, n), name, n, IFM_MAX_TOKEN_BYTES);
     if (id < 0 || id >= IFM_MAX_TOKENS)
         return ifm_fail(err, IFM_ERR_FORMAT,
                         "token \"%.*s\" has the id %lld, expected 0 to %d",

@@ -42,7 +42,7 @@ void ifm_lexicon_init(ifm_lexicon *self);
 void ifm_lexicon_deinit(ifm_lexicon *self);
 
 /* A token of the model's vocabulary as the file writes it. Errors: FORMAT (an id out of
- * range or given twice), NO_MEMORY. */
+ * range or given twice), LIMIT (a token that is too long), NO_MEMORY. */
 ifm_status ifm_lexicon_add_token(ifm_lexicon *self, int64_t id, const char *written,
                                  size_t n, ifm_error *err);
 

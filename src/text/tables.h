@@ -32,6 +32,8 @@ enum {
     IFM_MAX_TOKENS = IFM_ID_MASK, /* so that no slot looks like an empty one */
     IFM_MAX_MERGES = 1 << 21,
     IFM_MAX_ADDED = 1 << 14,
+    IFM_MAX_TOKEN_BYTES =
+        1 << 16, /* as files write it; merging a token takes 40 bytes each */
     IFM_MAX_SPLITS = 4,
     IFM_MAX_PROBES = 4096, /* a sound table needs less than 200 */
 };

@@ -329,6 +329,7 @@ ifm_status ifm_tokenizer_encode(ifm_tokenizer *self, const char *text, size_t n_
         st = encode_added(&e, IFM_ADDED_RAW, text, n_bytes);
     else
         st = encode_plain(&e, text, n_bytes);
+    ifm_bpe_shrink(&self->bpe);
     if (st != IFM_OK) {
         free(e.ids.data);
         return st;

@@ -208,6 +208,22 @@ static void lies_of_tokenizer_json_are_named(void **state)
     }
 }
 
+static void a_token_of_a_megabyte_is_refused(void **state)
+{
+    (void)state;
+    enum { LONG = 1 << 20 };
+    static const char head[] = "{\"a\":0,\"", tail[] = "\":1}";
+    char *text = malloc(LONG + sizeof head + sizeof tail);
+    memcpy(text, head, sizeof head);
+    memset(text + sizeof head - 1, 'a', LONG);
+    memcpy(text + sizeof head - 1 + LONG, tail, sizeof tail);
+    put_text(directory, "vocab.json", text);
+    put_text(directory, "merges.txt", "");
+    expect_failure("long", IFM_ERR_LIMIT,
+                   "aaa\xe2\x80\xa6\" has 1048576 bytes, more than 65536");
+    free(text);
+}
+
 static void deep_nesting_is_refused(void **state)
 {
     (void)state;
@@ -475,6 +491,7 @@ int main(void)
 #define IN_DIRECTORY(f) cmocka_unit_test_setup_teardown(f, enter, leave)
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(lies_of_tokenizer_json_are_named),
+        IN_DIRECTORY(a_token_of_a_megabyte_is_refused),
         IN_DIRECTORY(deep_nesting_is_refused),
         IN_DIRECTORY(lies_of_vocab_and_merges_are_named),
         IN_DIRECTORY(lies_of_small_files_are_named),
