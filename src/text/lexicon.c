@@ -102,7 +102,7 @@ ifm_status ifm_lexicon_add_token(ifm_lexicon *self, int64_t id, const char *writ
         n > 0 && ifm_alphabet_bytes(written, n, self->text.data + start, &length);
     if (is_word)
         self->text.length = start + length;
-    else
+    else if (n > 0)
         memcpy(self->text.data + start, written, n);
     *token = (ifm_lexicon_token){
         .start = start,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "text/pattern.h"
 
 static const char magic[8] = "IFMTOK\r\n"; /* breaks when a copy rewrites line ends */
 enum { BYTE_ORDER_MARK = 0x01020304 };
@@ -139,6 +140,8 @@ static bool is_sound(const ifm_tables_header *h)
         return false;
     bool sound = is_id_or_none(h, h->rules.bos) && is_id_or_none(h, h->rules.eos) &&
                  is_id_or_none(h, h->rules.prefix) && is_id_or_none(h, h->rules.unknown);
+    for (int i = 0; i < h->rules.n_splits; i++)
+        sound = sound && h->rules.splits[i] < IFM_SPLIT_COUNT;
     for (int i = 0; i < 256; i++)
         sound = sound && is_id_or_none(h, h->byte_ids[i]);
     return sound;

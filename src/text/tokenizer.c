@@ -22,7 +22,8 @@ static char *directory_of(const char *path)
     return strndup(path, slash > path ? (size_t)(slash - path) : 1);
 }
 
-/* Reads the source files and compiles them. The caller frees *block. */
+/* Reads the source files and compiles them. The caller frees *block, which stays as it was
+ * on an error. */
 static ifm_status compile(const char *directory, const ifm_buffer *key,
                           ifm_tables_header **block, ifm_error *err)
 {
@@ -78,6 +79,8 @@ static ifm_status repair_merges(ifm_tokenizer *self, ifm_error *err)
 {
     const ifm_buffer no_key = {0};
     unlink(self->cache_path);
+    free(self->repaired);
+    self->repaired = NULL;
     ifm_status st = compile(self->directory, &no_key, &self->repaired, err);
     if (st != IFM_OK)
         return st;
@@ -107,8 +110,6 @@ static ifm_status open_splitters(ifm_tokenizer *self, ifm_error *err)
 {
     const ifm_text_rules *rules = &self->tables.header->rules;
     for (int i = 0; i < rules->n_splits; i++) {
-        if (rules->splits[i] >= IFM_SPLIT_COUNT)
-            return ifm_fail(err, IFM_ERR_FORMAT, "the tokenizer's cache is damaged");
         ifm_status st = ifm_splitter_init(&self->splitters[i], rules->splits[i], err);
         if (st != IFM_OK)
             return st;
