@@ -22,8 +22,7 @@ static char *directory_of(const char *path)
     return strndup(path, slash > path ? (size_t)(slash - path) : 1);
 }
 
-/* Reads the source files and compiles them. The caller frees *block, which stays as it was
- * on an error. */
+/* Reads the source files and compiles them. The caller frees *block. */
 static ifm_status compile(const char *directory, const ifm_buffer *key,
                           ifm_tables_header **block, ifm_error *err)
 {
