@@ -20,26 +20,54 @@ static void put_code(ifm_buffer *out, const char *text, size_t n, size_t columns
     ifm_buffer_deinit(&line);
 }
 
-static const char *or_unknown(const char *text)
+/* Text from files and systems as words, wherever it stands: nothing in it is markup. */
+static void put_plain(ifm_buffer *out, const char *text)
 {
-    return text != NULL ? text : "unknown";
+    ifm_buffer line = {0};
+    text = text != NULL ? text : "unknown";
+    ifm_text_one_line(&line, text, strlen(text), 2000, true);
+    for (const char *c = ifm_buffer_text(&line); *c != '\0'; c++)
+        ifm_buffer_printf(out, "%s%c", strchr("\\`*_|<>[]#&~", *c) != NULL ? "\\" : "",
+                          *c);
+    ifm_buffer_deinit(&line);
+}
+
+static void put_number(ifm_buffer *out, int n, const char *thing)
+{
+    ifm_buffer_printf(out, "%d %s%s", n, thing, n == 1 ? "" : "s");
 }
 
 static void put_facts(ifm_buffer *out, const ifm_run *run)
 {
     const ifm_target_facts *t = &run->target;
+    ifm_buffer_puts(out, "| | |\n| --- | --- |\n| model | ");
+    put_plain(out, t->model_name);
+    ifm_buffer_puts(out, ", ");
+    put_plain(out, t->model_family);
+    ifm_buffer_printf(out, ", %s parameters, ",
+                      ifm_word_count((double)t->parameters).text);
+    put_plain(out, t->model_dtype);
+    ifm_buffer_printf(out, ", %s of weights |\n| engine | Inferometer %s, ",
+                      ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION);
+    put_plain(out, t->kind);
+    ifm_buffer_puts(out, " on ");
+    put_plain(out, t->device);
+    ifm_buffer_puts(out, ", ");
+    put_number(out, t->threads, "thread");
+    ifm_buffer_puts(out, ", ");
+    put_plain(out, t->kernels);
+    ifm_buffer_puts(out, " kernels |\n| host | ");
+    put_plain(out, run->host.cpu);
+    ifm_buffer_puts(out, ", ");
+    put_number(out, run->host.cores, "core");
+    ifm_buffer_puts(out, ", ");
+    put_plain(out, run->host.kernel);
+    ifm_buffer_puts(out, " |\n");
+}
+
+static void put_workload(ifm_buffer *out, const ifm_run *run)
+{
     const ifm_workload *w = &run->workload;
-    ifm_buffer_puts(out, "| | |\n| --- | --- |\n");
-    ifm_buffer_printf(
-        out,
-        "| model | %s, %s, %s parameters, %s, %s of weights |\n"
-        "| engine | Inferometer %s, %s on %s, %d threads, %s kernels |\n"
-        "| host | %s, %d cores, %s |\n",
-        or_unknown(t->model_name), or_unknown(t->model_family),
-        ifm_word_count((double)t->parameters).text, or_unknown(t->model_dtype),
-        ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION, or_unknown(t->kind),
-        or_unknown(t->device), t->threads, or_unknown(t->kernels),
-        or_unknown(run->host.cpu), run->host.cores, or_unknown(run->host.kernel));
     ifm_buffer_puts(out, "| prompt | ");
     if (w->n_prompts > 0 && w->prompts[0] != NULL)
         put_code(out, w->prompts[0], w->prompt_bytes[0], 200);
@@ -47,7 +75,8 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
         ifm_buffer_puts(out, "token ids");
     ifm_buffer_printf(out, " |\n| new tokens | at most %d, ", w->max_new_tokens);
     ifm_text_sampling(out, &w->sampling);
-    ifm_buffer_puts(out, " |\n");
+    ifm_buffer_printf(out, ", %s load, page cache %s |\n",
+                      w->load_eager ? "eager" : "lazy", w->evict ? "evicted" : "kept");
     long long n = (long long)ifm_run_input_tokens(run);
     if (n >= 0)
         ifm_buffer_printf(out,
@@ -60,7 +89,8 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
     if (r != NULL && r->text != NULL) {
         ifm_buffer_puts(out, "| text | ");
         put_code(out, r->text, r->n_text, 400);
-        ifm_buffer_printf(out, " (%zu tokens) |\n", r->n_tokens);
+        ifm_buffer_printf(out, " (%zu token%s) |\n", r->n_tokens,
+                          r->n_tokens == 1 ? "" : "s");
     }
 }
 
@@ -76,8 +106,11 @@ static void put_row(ifm_buffer *out, const char *title, const ifm_stats *s,
 
 static void put_table(ifm_buffer *out, const char *title, const ifm_summary *s)
 {
-    if (s->n_ok == 0)
+    if (s->n_ok == 0) {
+        if (s->n_failed > 0)
+            ifm_buffer_printf(out, "\n%s: none of %zu went well.\n", title, s->n_failed);
         return;
+    }
     ifm_scale scale = ifm_scale_of(s);
     ifm_buffer_printf(out,
                       "\n| %s, %s | median | 95%% interval | min | max | n |\n"
@@ -95,6 +128,11 @@ static void put_table(ifm_buffer *out, const char *title, const ifm_summary *s)
                           ifm_word_rate(rate->median_ci95[1], true).text);
     ifm_buffer_printf(out, " | %s | %s | %zu |\n", ifm_word_rate(rate->min, true).text,
                       ifm_word_rate(rate->max, true).text, rate->n);
+    if (s->n_failed > 0)
+        ifm_buffer_printf(out, "\n%zu more failed and %s not count.\n", s->n_failed,
+                          s->n_failed == 1 ? "does" : "do");
+    if (s->metric[IFM_METRIC_TPOT].n == 0)
+        ifm_buffer_puts(out, "\nOne token has no TPOT and no ITL: both need two.\n");
 }
 
 static void put_phases(ifm_buffer *out, const ifm_run *run)
@@ -131,10 +169,12 @@ static void put_conclusion(ifm_buffer *out, const ifm_run *run, double speed)
                           ifm_word_bytes(speed).text, 100 * speed / limit,
                           ifm_word_bytes(limit).text);
     ifm_buffer_puts(out, "\n");
-    for (size_t i = 0; i < run->n_warnings; i++)
-        ifm_buffer_printf(out, "- %s: %s\n",
-                          run->warnings[i].spoils ? "**spoiled**" : "warning",
-                          run->warnings[i].message);
+    for (size_t i = 0; i < run->n_warnings; i++) {
+        ifm_buffer_printf(out,
+                          "- %s: ", run->warnings[i].spoils ? "**spoiled**" : "warning");
+        put_plain(out, run->warnings[i].message);
+        ifm_buffer_puts(out, "\n");
+    }
     ifm_buffer_printf(out, "- verdict: **%s**\n",
                       ifm_run_trustworthy(run) ? "trustworthy" : "not trustworthy");
 }
@@ -149,6 +189,7 @@ ifm_status ifm_report_markdown(const ifm_run *run, FILE *out, ifm_error *err)
         return st;
     ifm_buffer text = {0};
     put_facts(&text, run);
+    put_workload(&text, run);
     put_table(&text, "Cold start", &cold);
     put_table(&text, "Warm start", &warm);
     put_phases(&text, run);

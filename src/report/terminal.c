@@ -60,8 +60,11 @@ static void put_label(page *p, const char *label)
     ifm_buffer_puts(&p->out, plain(p));
 }
 
+/* Ends a line; what it was padded with is not printed. */
 static void put_end(page *p)
 {
+    while (p->out.length > 0 && p->out.data[p->out.length - 1] == ' ')
+        p->out.length--;
     ifm_buffer_puts(&p->out, "\n");
 }
 
@@ -219,10 +222,51 @@ static const char *unit_of(const page *p, const ifm_scale *scale)
     return p->unicode || strcmp(scale->unit, "µs") != 0 ? scale->unit : "us";
 }
 
-static void put_table(page *p, const ifm_summary *s, const char *title, const char *what)
+/* What is missing in a table, and why. */
+static void put_table_notes(page *p, const ifm_summary *s)
 {
-    if (s->n_ok == 0)
+    enum { LEAST = 6 }; /* ifm_median_rank95: with fewer there is no interval */
+    if (s->metric[IFM_METRIC_TPOT].n == 0)
+        ifm_buffer_printf(&p->out,
+                          "  %sone token has no TPOT and no ITL: both need two%s\n",
+                          dim(p), plain(p));
+    if (s->n_ok < LEAST)
+        ifm_buffer_printf(&p->out,
+                          "  %sa 95%% interval of a median needs %d runs: %zu more%s\n",
+                          dim(p), LEAST, LEAST - s->n_ok, plain(p));
+    if (s->n_failed > 0)
+        ifm_buffer_printf(&p->out, "  %zu more failed and %s not count\n", s->n_failed,
+                          s->n_failed == 1 ? "does" : "do");
+}
+
+/* Runs that were made and of which none went well must not vanish. */
+static void put_all_failed(page *p, ifm_start start, const ifm_summary *s,
+                           const char *title)
+{
+    if (s->n_failed == 0)
         return;
+    put_end(p);
+    ifm_buffer_printf(&p->out, "%s%s%s: %s%zu failed", bold(p), title, plain(p),
+                      s->n_failed == 1 ? "" : "all ", s->n_failed);
+    for (size_t i = 0; i < p->run->n_records; i++) {
+        const ifm_record *r = &p->run->records[i];
+        if (r->start != start || r->ok || r->error == NULL)
+            continue;
+        ifm_buffer_puts(&p->out, "\n  ");
+        ifm_text_one_line(&p->out, r->error, strlen(r->error), (size_t)(p->width - 2),
+                          p->unicode);
+        break;
+    }
+    put_end(p);
+}
+
+static void put_table(page *p, ifm_start start, const char *title, const char *what)
+{
+    const ifm_summary *s = start == IFM_START_COLD ? &p->cold : &p->warm;
+    if (s->n_ok == 0) {
+        put_all_failed(p, start, s, title);
+        return;
+    }
     ifm_scale scale = ifm_scale_of(s);
     put_end(p);
     ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", bold(p), title,
@@ -233,12 +277,7 @@ static void put_table(page *p, const ifm_summary *s, const char *title, const ch
     for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
         put_row(p, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
     put_rate_row(p, &s->tokens_per_s);
-    if (s->metric[IFM_METRIC_TPOT].n == 0)
-        ifm_buffer_printf(&p->out,
-                          "  %sone token has no TPOT and no ITL: both need two%s\n",
-                          dim(p), plain(p));
-    if (s->n_failed > 0)
-        ifm_buffer_printf(&p->out, "  %zu more failed and do not count\n", s->n_failed);
+    put_table_notes(p, s);
 }
 
 /* share of BAR columns, in eighths where blocks of that width exist. */
@@ -298,7 +337,8 @@ static void put_phases(page *p)
     ifm_buffer_printf(&p->out, "%s  %-12s", dim(p), "");
     put_phase_head(p, "cold", cold, &cold_scale);
     put_phase_head(p, "warm", warm, &warm_scale);
-    ifm_buffer_printf(&p->out, "%s\n", plain(p));
+    ifm_buffer_puts(&p->out, plain(p));
+    put_end(p);
     for (int i = 0; i < IFM_PHASE_COUNT; i++) {
         bool some = (cold != NULL && cold->phases_ns[i] != 0) ||
                     (warm != NULL && warm->phases_ns[i] != 0);
@@ -307,8 +347,6 @@ static void put_phases(page *p)
         ifm_buffer_printf(&p->out, "  %-12s", ifm_phase_name((ifm_phase)i));
         put_phase(p, cold, i, &cold_scale);
         put_phase(p, warm, i, &warm_scale);
-        while (p->out.length > 0 && p->out.data[p->out.length - 1] == ' ')
-            p->out.length--;
         put_end(p);
     }
     ifm_buffer_printf(&p->out, "  %-12s", "TTFT");
@@ -421,9 +459,9 @@ ifm_status ifm_report_terminal(const ifm_run *run, FILE *out,
     put_configuration(&p);
     put_input(&p);
     put_generated(&p);
-    put_table(&p, &p.cold, "Cold start",
+    put_table(&p, IFM_START_COLD, "Cold start",
               p.unicode ? " — a fresh process each" : " - a fresh process each");
-    put_table(&p, &p.warm, "Warm start",
+    put_table(&p, IFM_START_WARM, "Warm start",
               p.unicode ? " — the model is resident" : " - the model is resident");
     put_phases(&p);
     put_faults(&p);

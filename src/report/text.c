@@ -10,7 +10,7 @@ ifm_scale ifm_scale_for(double smallest, double largest)
     ifm_scale scale = {1e6, "ms", 0};
     if (largest < 1e6)
         scale = (ifm_scale){1e3, "µs", 0};
-    else if (smallest > 1e11)
+    else if (smallest >= 1e9)
         scale = (ifm_scale){1e9, "s", 0};
     double x = smallest / scale.ns_per_unit;
     if (x > 0)
@@ -129,11 +129,6 @@ ifm_word ifm_word_rate(double x, bool unicode)
     return word;
 }
 
-static size_t character_bytes(unsigned char lead)
-{
-    return lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-}
-
 size_t ifm_text_columns(const char *text)
 {
     size_t columns = 0;
@@ -142,24 +137,56 @@ size_t ifm_text_columns(const char *text)
     return columns;
 }
 
-/* One character, escaped if a terminal would act on it; piece[8]. Returns its bytes in
- * the text. */
+/* Whether a character moves the cursor, begins a terminal's command, or turns the
+ * direction of what follows: controls (C0, DEL, C1), line separators, bidirectional
+ * controls. */
+static bool is_commanding(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Bytes of the well-formed UTF-8 character at text[left], and its code point; 0 when there
+ * is none (Unicode Standard, table 3-7: nothing overlong, no surrogates). */
+static size_t read_character(const char *text, size_t left, uint32_t *code_point)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = *p < 0x80 ? 1 : *p < 0xc0 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+    if (n == 0 || n > left || *p >= 0xf8)
+        return 0;
+    uint32_t c = n == 1 ? *p : *p & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    *code_point = c;
+    return c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : n;
+}
+
+/* One character, escaped if a terminal would act on it; piece[16]. Returns its bytes in
+ * the text. What is not UTF-8 is shown as "?": copied by what its first byte promises, it
+ * would take an escape character along. */
 static size_t show_character(const char *text, size_t left, bool unicode, char *piece)
 {
-    unsigned char c = (unsigned char)*text;
-    size_t n = character_bytes(c);
+    uint32_t c = 0;
+    size_t n = read_character(text, left, &c);
+    if (n == 0) {
+        snprintf(piece, 16, "?");
+        return 1;
+    }
     if (c == '\n' || c == '\t' || c == '\r') {
-        snprintf(piece, 8, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-    } else if (c < 0x20 || c == 0x7f ||
-               (c == 0xc2 && left > 1 && (unsigned char)text[1] < 0xa0)) {
-        snprintf(piece, 8, "\\x%02x", n == 2 ? (unsigned char)text[1] : c);
-    } else if (n > left || (n > 1 && !unicode)) {
-        snprintf(piece, 8, "?");
+        snprintf(piece, 16, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+    } else if (is_commanding(c)) {
+        snprintf(piece, 16, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+    } else if (n > 1 && !unicode) {
+        snprintf(piece, 16, "?");
     } else {
         memcpy(piece, text, n);
         piece[n] = '\0';
     }
-    return n < left ? n : left;
+    return n;
 }
 
 void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t columns,
@@ -170,7 +197,7 @@ void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t colum
     size_t used = 0, safe = out->length;
     bool safe_set = false;
     for (size_t i = 0; i < n;) {
-        char piece[8];
+        char piece[16];
         size_t step = show_character(text + i, n - i, unicode, piece);
         size_t wide = ifm_text_columns(piece);
         if (!safe_set && used + wide > room) {

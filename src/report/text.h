@@ -14,7 +14,7 @@ typedef struct ifm_scale {
 } ifm_scale;
 
 /* The scale for durations from `smallest` to `largest`, both in nanoseconds: milliseconds,
- * unless everything is below one or above a hundred seconds. */
+ * unless everything is below one (µs), or nothing is below a second (s). */
 ifm_scale ifm_scale_for(double smallest, double largest);
 /* The scale for a summary's times: its smallest and largest medians. */
 ifm_scale ifm_scale_of(const ifm_summary *summary);
@@ -37,6 +37,7 @@ ifm_word ifm_word_bytes(double n);
 ifm_word ifm_word_rate(double x, bool unicode);
 
 /* Appends text as a person may read it in one line: control characters escaped (\n, \x1b),
+ * also those that turn the writing direction (\u202e), "?" for what is not UTF-8;
  * at most `columns` characters, "…" where it was cut. */
 void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t columns,
                        bool unicode);
