@@ -10,12 +10,14 @@ enum {
     MIN_RUNS = 6,             /* fewer carry no 95% interval of the median */
     MIN_RUNS_FOR_DRIFT = 10,  /* halves of five, else a single run decides */
     HANDOVER_LIMIT_NS = 5000, /* a consumer that is woken later disturbs what it times */
+    DISK_WAITS = 16, /* major faults; a few belong to the program and its libraries */
 };
 static const double load_per_core = 0.5;     /* half a core each busy with other things */
 static const double steal_noticeable = 0.02; /* as large as effects worth finding */
 static const double steal_spoils = 0.10;     /* a tenth of the time was not ours */
 static const double interval_noticeable = 0.1; /* width of the interval ÷ median */
 static const double interval_spoils = 0.5;     /* the median is known to ± a quarter */
+static const double spread_noticeable = 0.25;  /* IQR ÷ median; a calm host has 0.05 */
 static const double drift_noticeable = 0.1;    /* second half against first half */
 static const double clock_noticeable = 0.01;   /* a tick ÷ the usual gap */
 static const double clock_spoils = 0.1;        /* a gap is fewer than ten ticks */
@@ -67,6 +69,22 @@ static void judge_failures(ifm_run *run)
                      why != NULL ? why : "no reason was given");
 }
 
+/* The most often that a cold start waited for the disk. */
+static int64_t most_disk_waits(const ifm_run *run)
+{
+    int64_t most = 0;
+    for (size_t i = 0; i < run->n_records; i++) {
+        const ifm_record *record = &run->records[i];
+        int64_t waits = 0;
+        for (int p = 0; p < IFM_PHASE_COUNT; p++)
+            if (record->phase_io[p].major_faults > 0)
+                waits += record->phase_io[p].major_faults;
+        if (record->start == IFM_START_COLD && waits > most)
+            most = waits;
+    }
+    return most;
+}
+
 static void judge_page_cache(ifm_run *run)
 {
     double most = 0, least = 1;
@@ -91,6 +109,13 @@ static void judge_page_cache(ifm_run *run)
             "only %.0f%% of the model was in memory before one of the cold starts: "
             "it also waited for the disk; repeat the run for warm-cache numbers",
             100 * least);
+    int64_t waits = known == 0 ? most_disk_waits(run) : 0;
+    if (!run->workload.evict && waits > DISK_WAITS)
+        ifm_run_warn(
+            run, "page-cache-not-warm", false,
+            "a cold start waited %lld times for the disk (major page faults): not all of "
+            "the model was in memory; repeat the run for warm-cache numbers",
+            (long long)waits);
 }
 
 static void judge_clock(ifm_run *run, const ifm_summary *s)
@@ -146,6 +171,12 @@ static void judge_agreement(ifm_run *run, ifm_start start, const ifm_summary *s)
                      "the %s E2EL is known to %.0f%% only (width of the median's 95%% "
                      "interval): quieten the machine, or use --%s %zu",
                      name, 100 * width, name, 4 * e2el->n);
+    else if (e2el->iqr > spread_noticeable * e2el->p50)
+        ifm_run_warn(run, "runs-spread", false,
+                     "the middle half of the %s E2ELs spreads over %.0f%% of the median: "
+                     "the median is known, a single run may be far from it; quieten the "
+                     "machine",
+                     name, 100 * e2el->iqr / e2el->p50);
     double first = half_median(run, start, e2el->n, false);
     double change = half_median(run, start, e2el->n, true) / first - 1;
     if (e2el->n >= MIN_RUNS_FOR_DRIFT && fabs(change) > drift_noticeable)
@@ -164,8 +195,8 @@ static void judge_handover(ifm_run *run, const ifm_summary *s)
     if (handover > HANDOVER_LIMIT_NS && handover > clock_noticeable * gap)
         ifm_run_warn(
             run, "slow-handover", false,
-            "a token takes %.0f µs from the engine to its consumer: with as many "
-            "compute threads as cores the consumer waits; try --threads %d",
+            "a token takes %.0f microseconds from the engine to its consumer: with as "
+            "many compute threads as cores the consumer waits; try --threads %d",
             handover * 1e-3, run->target.threads > 1 ? run->target.threads - 1 : 1);
 }
 

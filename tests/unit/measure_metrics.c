@@ -205,6 +205,74 @@ static void circumstances_warn_and_facts_spoil(void **state)
     ifm_run_deinit(&run);
 }
 
+/* Judges `run`, which must get the warning `code` and be trusted or not; releases it. */
+static void expect_warning(ifm_run *run, const char *code, bool trusted)
+{
+    ifm_verdict_judge(run);
+    if (!warned(run, code))
+        fail_msg("no warning %s", code);
+    assert_int_equal(ifm_run_trustworthy(run), trusted);
+    for (size_t i = 0; i < run->n_warnings; i++)
+        for (const char *c = run->warnings[i].message; *c != '\0'; c++)
+            assert_in_range(*c, 0x20, 0x7e); /* one line that every terminal shows */
+    ifm_run_deinit(run);
+}
+
+static void the_host_is_judged(void **state)
+{
+    (void)state;
+    ifm_run run;
+    make_run(&run, 20, 100000, 0);
+    run.host.steal_frac = 0.05;
+    expect_warning(&run, "steal", true);
+    make_run(&run, 20, 100000, 0);
+    run.host.steal_frac = 0.2;
+    expect_warning(&run, "steal", false);
+    make_run(&run, 20, 100000, 0);
+    run.target.nan_weights = 3;
+    expect_warning(&run, "nan-weights", true);
+}
+
+static void the_runs_are_judged(void **state)
+{
+    (void)state;
+    ifm_run run;
+    make_run(&run, 5, 100000, 0);
+    expect_warning(&run, "few-runs", true);
+    make_run(&run, 20, 100000, 0);
+    run.incomplete = true;
+    expect_warning(&run, "incomplete", false);
+    /* A third of many runs is slower by half: the median is known, a run is not. */
+    make_run(&run, 301, 100000, 0);
+    for (size_t i = 1; i < run.n_records; i += 3)
+        run.records[i].token_ns[2] += run.records[i].token_ns[2] / 2;
+    expect_warning(&run, "runs-spread", true);
+    make_run(&run, 20, 100000, 0);
+    for (size_t i = 0; i < run.n_records; i++) {
+        run.records[i].handover_ns = calloc(3, sizeof(int64_t));
+        for (int t = 0; t < 3; t++)
+            run.records[i].handover_ns[t] = 40000;
+    }
+    expect_warning(&run, "slow-handover", true);
+}
+
+/* Cold starts whose model was not in memory, as mincore saw it, and as page faults tell
+ * where nothing else does. */
+static void the_page_cache_is_judged(void **state)
+{
+    (void)state;
+    for (int told = 0; told < 2; told++) {
+        ifm_run run;
+        make_run(&run, 20, 100000, 0);
+        for (size_t i = 0; i < run.n_records; i++) {
+            run.records[i].start = IFM_START_COLD;
+            run.records[i].resident_frac_before = told ? 0.4 : -1;
+            run.records[i].phase_io[IFM_PHASE_PREFILL].major_faults = told ? 0 : 500;
+        }
+        expect_warning(&run, "page-cache-not-warm", true);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +284,9 @@ int main(void)
         cmocka_unit_test(calm_runs_are_trusted),
         cmocka_unit_test(wild_runs_are_not),
         cmocka_unit_test(circumstances_warn_and_facts_spoil),
+        cmocka_unit_test(the_host_is_judged),
+        cmocka_unit_test(the_runs_are_judged),
+        cmocka_unit_test(the_page_cache_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,18 @@ static void outliers_are_counted_and_kept(void **state)
     assert_true(s.max == 500 && s.min == -400);
 }
 
+/* Nanoseconds of a hundred days are whole numbers below 2^53: nothing is rounded. */
+static void large_integers_stay_exact(void **state)
+{
+    (void)state;
+    const double base = 9007199254740000.0;
+    double x[] = {base + 7, base + 1, base + 5, base + 3, base + 3, base + 9, base + 2};
+    ifm_stats s = ifm_stats_of(x, 7);
+    assert_true(s.min == base + 1 && s.p50 == base + 3 && s.max == base + 9);
+    assert_true(s.median_ci95[0] == base + 1 && s.median_ci95[1] == base + 9);
+    assert_true(s.n_outliers == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +171,7 @@ int main(void)
         cmocka_unit_test(percentiles_need_their_n),
         cmocka_unit_test(nothing_is_said_of_nothing),
         cmocka_unit_test(outliers_are_counted_and_kept),
+        cmocka_unit_test(large_integers_stay_exact),
     };
     return cmocka_run_group_tests(tests, load_reference, drop_reference);
 }
