@@ -79,24 +79,26 @@ json_t *ifm_json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *ifm_json_whole(json_t *array, size_t n)
+{
+    if (json_array_size(array) == n)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
 json_t *ifm_json_ints32(const int32_t *x, size_t n)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, json_integer(x[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+        json_array_append_new(array, json_integer(x[i]));
+    return ifm_json_whole(array, n);
 }
 
 json_t *ifm_json_ints64(const int64_t *x, size_t n)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, json_integer(x[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+        json_array_append_new(array, json_integer(x[i]));
+    return ifm_json_whole(array, n);
 }

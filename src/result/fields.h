@@ -35,6 +35,8 @@ void ifm_fields_text_n(ifm_fields *self, const char *key, const char *text, size
  * U+FFFD, one each. */
 json_t *ifm_json_text(const char *text, size_t n);
 json_t *ifm_json_number(double value);
+/* `array` if it got all its n elements; else none of it: NULL. Takes `array`. */
+json_t *ifm_json_whole(json_t *array, size_t n);
 json_t *ifm_json_ints32(const int32_t *x, size_t n);
 json_t *ifm_json_ints64(const int64_t *x, size_t n);
 

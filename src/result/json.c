@@ -44,7 +44,7 @@ static json_t *command(const ifm_run *run)
     for (size_t i = 0; i < run->n_command; i++)
         json_array_append_new(words,
                               ifm_json_text(run->command[i], strlen(run->command[i])));
-    return words;
+    return ifm_json_whole(words, run->n_command);
 }
 
 static json_t *clock_facts(const ifm_run *run)
@@ -113,7 +113,7 @@ static json_t *prompts(const ifm_workload *w)
                               w->prompts[i] != NULL
                                   ? ifm_json_text(w->prompts[i], w->prompt_bytes[i])
                                   : json_null());
-    return array;
+    return ifm_json_whole(array, w->n_prompts);
 }
 
 static json_t *sampling(const ifm_sampling *s)
@@ -168,11 +168,8 @@ static json_t *requests(const ifm_run *run)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < run->n_records; i++)
-        if (json_array_append_new(array, ifm_result_request(&run->records[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+        json_array_append_new(array, ifm_result_request(&run->records[i]));
+    return ifm_json_whole(array, run->n_records);
 }
 
 static json_t *interval(const double bounds[2], double divisor)
@@ -182,7 +179,7 @@ static json_t *interval(const double bounds[2], double divisor)
     json_t *pair = json_array();
     json_array_append_new(pair, ifm_json_number(bounds[0] / divisor));
     json_array_append_new(pair, ifm_json_number(bounds[1] / divisor));
-    return pair;
+    return ifm_json_whole(pair, 2);
 }
 
 /* How many samples a percentile is short of; empty when all are there. */
@@ -262,7 +259,7 @@ static json_t *warnings(const ifm_run *run)
         ifm_fields_bool(&f, "spoils", w->spoils);
         json_array_append_new(array, ifm_fields_take(&f));
     }
-    return array;
+    return ifm_json_whole(array, run->n_warnings);
 }
 
 ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err)

@@ -13,12 +13,9 @@ static json_t *text_events(const ifm_record *r)
         ifm_fields f = ifm_fields_new();
         ifm_fields_int(&f, "t_ns", event->t_ns);
         ifm_fields_text_n(&f, "text", event->text, event->n_text);
-        if (json_array_append_new(array, ifm_fields_take(&f)) != 0) {
-            json_decref(array);
-            return NULL;
-        }
+        json_array_append_new(array, ifm_fields_take(&f));
     }
-    return array;
+    return ifm_json_whole(array, r->n_text_events);
 }
 
 static json_t *logprobs(const ifm_record *r)
@@ -26,7 +23,7 @@ static json_t *logprobs(const ifm_record *r)
     json_t *array = json_array();
     for (size_t i = 0; i < r->n_tokens; i++)
         json_array_append_new(array, ifm_json_number((double)r->logprobs[i]));
-    return array;
+    return ifm_json_whole(array, r->n_tokens);
 }
 
 /* Per token, likeliest first: [[id, logprob], …]. */
@@ -40,11 +37,11 @@ static json_t *top_logprobs(const ifm_record *r)
             json_t *pair = json_array();
             json_array_append_new(pair, json_integer(c->id));
             json_array_append_new(pair, ifm_json_number((double)c->logprob));
-            json_array_append_new(candidates, pair);
+            json_array_append_new(candidates, ifm_json_whole(pair, 2));
         }
-        json_array_append_new(tokens, candidates);
+        json_array_append_new(tokens, ifm_json_whole(candidates, (size_t)r->n_logprobs));
     }
-    return tokens;
+    return ifm_json_whole(tokens, r->n_tokens);
 }
 
 static json_t *phases(const ifm_record *r)

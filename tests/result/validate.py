@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Holds result documents to docs/result.schema.json, and the schema to the documents.
+
+Three things must agree: what the program writes, what the schema allows, and what
+docs/result-schema.md names. A schema that lets everything pass would be no test, so that
+each required field is also taken away in turn, which must be noticed.
+
+Needs the Python package jsonschema; without it the test is skipped, and says so.
+"""
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77  # what Meson takes for "skipped"
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("IFM_BUILD_ROOT", os.path.join(SOURCE, "build"))
+RUNS = [
+    ["--cold", "1", "--warmup", "1", "--warm", "1", "-n", "3", "--logprobs", "2"],
+    ["--cold", "1", "--warmup", "0", "--warm", "0", "-n", "1"],
+    ["--cold", "0", "--warmup", "0", "--warm", "1", "--prompt-ids", "11,1115"],
+]
+
+try:
+    from jsonschema import Draft202012Validator
+except ImportError:
+    print("skipped: the Python package jsonschema is missing (sh tools/deps.sh --dev)")
+    sys.exit(SKIPPED)
+
+
+def closed(schema):
+    """The schema, allowing no field that it does not name."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        schema.setdefault("additionalProperties", False)
+    return schema
+
+
+def run(options):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "result.json")
+        program = os.path.join(BUILD, "inferometer")
+        done = subprocess.run(
+            [program, "run", "--quiet", "--json", path] + options,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=directory)
+        # 3: measured, but this host is too noisy, which is not the test's business
+        assert done.returncode in (0, 3), (options, done.returncode, done.stderr)
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+
+def check_valid(validator, document, what):
+    errors = [f"{e.json_path}: {e.message}" for e in validator.iter_errors(document)]
+    assert not errors, f"{what}:\n  " + "\n  ".join(errors[:10])
+
+
+def required_paths(schema, root, document, path=()):
+    """Paths of every required field of `document`, as far as the schema describes it."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    for option in schema.get("oneOf", []):
+        if option.get("type") == "object" and document is not None:
+            schema = option
+    if isinstance(document, dict):
+        for key in schema.get("required", []):
+            yield path + (key,)
+        for key, part in schema.get("properties", {}).items():
+            if key in document:
+                yield from required_paths(part, root, document[key], path + (key,))
+    elif isinstance(document, list) and document and "items" in schema:
+        yield from required_paths(schema["items"], root, document[0], path + (0,))
+
+
+def missed(validator, document, path):
+    """Whether the validator minds that the field at `path` is gone."""
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    value = place.pop(path[-1])
+    noticed = not validator.is_valid(document)
+    place[path[-1]] = value
+    return noticed
+
+
+def property_names(schema):
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            yield from schema["properties"]
+        for value in schema.values():
+            yield from property_names(value)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from property_names(part)
+
+
+def main():
+    with open(os.path.join(SOURCE, "docs", "result.schema.json"), encoding="utf-8") as file:
+        schema = json.load(file)
+    Draft202012Validator.check_schema(schema)
+    documents = [run(options) for options in RUNS]
+    everything = Draft202012Validator(closed(schema))
+    for options, document in zip(RUNS, documents):
+        check_valid(everything, document, " ".join(options))
+
+    validator = Draft202012Validator(schema)
+    paths = list(required_paths(schema, schema, documents[0]))
+    assert len(paths) > 100, len(paths)
+    for path in paths:
+        assert missed(validator, documents[0], path), f"not missed: {path}"
+    spoiled = copy.deepcopy(documents[0])
+    spoiled["requests"][0]["token_ns"][0] = 0.5
+    assert not validator.is_valid(spoiled), "a time that is no integer was let through"
+
+    with open(os.path.join(SOURCE, "docs", "result-schema.md"), encoding="utf-8") as file:
+        words = set(re.findall(r"[A-Za-z0-9_]+", " ".join(re.findall(r"`([^`]*)`", file.read()))))
+    unnamed = sorted(set(property_names(schema)) - words)
+    assert not unnamed, f"docs/result-schema.md does not name {unnamed}"
+    print(f"{len(documents)} documents, {len(paths)} required fields: ok")
+
+
+main()
