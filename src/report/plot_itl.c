@@ -81,19 +81,19 @@ static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, doubl
     ifm_buffer *out = &plot->script;
     bool logarithmic = most > 5 * median && least > 0;
     ifm_buffer_printf(out,
-                      "set lmargin at screen 0.10\nset rmargin at screen 0.97\n"
+                      "set lmargin at screen 0.10\nset rmargin at screen 0.965\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
-                      "set xlabel 'generated token'\nset ylabel 'ITL, %s%s'\n"
-                      "set xrange [1.5:%zu.5]\n",
-                      scale->unit, logarithmic ? " (logarithmic)" : "", n_tokens);
+                      "set xlabel 'generated token'\nset xrange [1.5:%zu.5]\n",
+                      n_tokens);
+    ifm_plot_y_name(out, logarithmic ? "ITL (logarithmic)" : "ITL", scale->unit, 0.022,
+                    0.49);
     ifm_buffer_printf(out, "set xtics %g\n",
-                      fmax(1, ifm_plot_step((double)n_tokens, 24)));
+                      fmax(1, ifm_plot_step((double)n_tokens, n_tokens <= 24 ? 24 : 14)));
     if (logarithmic)
         put_logarithmic(out, least / 1.3 / scale->ns_per_unit,
                         most * 1.3 / scale->ns_per_unit);
     else
-        ifm_buffer_printf(out, "set yrange [%.9g:%.9g]\n", 0.0,
-                          1.1 * most / scale->ns_per_unit);
+        ifm_plot_axis(out, 'y', 0, 1.1 * most / scale->ns_per_unit, 10);
     ifm_buffer_puts(out, "set key at screen 0.97,0.90 right top horizontal "
                          "samplen 2 width 2 font 'sans,22'\n");
 }
@@ -124,11 +124,12 @@ bool ifm_plot_itl(ifm_plot *plot)
             plot->script.failed = true;
         ifm_buffer_printf(
             &drawing,
-            "%s $%s with lines lw 1 lc rgb '#c0%s' notitle, $%s_median with "
-            "linespoints lw 3 pt 7 ps 1.2*dot lc rgb '%s' title '%s, median of "
-            "%zu requests'",
-            drawing.length > 0 ? "," : "plot", name, colour + 1, name, colour, name,
-            s->n_ok);
+            "%s $%s with lines lw 1.2 lc rgb '#a8%s' notitle, $%s_median with "
+            "linespoints lw 3 pt 7 ps %s*dot lc rgb '%s' title '%s, median of "
+            "%zu request%s'",
+            drawing.length > 0 ? "," : "plot", name, colour + 1, name,
+            n_tokens > 64 ? "0.1" : "1.2", colour, name, s->n_ok,
+            s->n_ok == 1 ? "" : "s");
     }
     ifm_buffer_printf(&plot->script, "%s\n", ifm_buffer_text(&drawing));
     ifm_buffer_deinit(&drawing);

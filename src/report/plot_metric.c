@@ -1,7 +1,7 @@
 /*
  * A metric, one value a run: every run is a point in the order in which it was measured,
  * the median a line with its 95% interval as a band. Cold and warm stand side by side, each
- * on its own scale, because they differ by orders of magnitude.
+ * on its own scale where they differ by more than a scale can hold.
  */
 #include <math.h>
 
@@ -41,32 +41,44 @@ static void put_data(ifm_plot *plot, ifm_start start, ifm_metric metric,
     ifm_buffer_puts(&plot->script, "EOD\n");
 }
 
+typedef struct range {
+    double low, high; /* nanoseconds */
+} range;
+
 /* The y axis: all points, with a tenth of the median at least, so that noise of a percent
  * does not look like an earthquake. */
-static void put_range(ifm_plot *plot, const ifm_stats *s, const ifm_scale *scale)
+static range range_of(const ifm_stats *s)
 {
     double pad = fmax(0.12 * (s->max - s->min), 0.05 * s->p50);
-    double low = fmax(0, s->min - pad);
-    ifm_buffer_printf(&plot->script, "set yrange [%.9g:%.9g]\n", low / scale->ns_per_unit,
-                      (s->max + pad) / scale->ns_per_unit);
+    return (range){fmax(0, s->min - pad), s->max + pad};
 }
 
-static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, double left,
-                      double right)
+/* Cold and warm share a scale when both stay readable on it: side by side, panels are
+ * compared by height, whatever their axes say. */
+static void share_if_similar(range *a, range *b)
+{
+    static const double similar = 1.3;
+    double low = fmin(a->low, b->low), high = fmax(a->high, b->high);
+    if (low > 0 && high <= similar * low)
+        *a = *b = (range){low, high};
+}
+
+static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, range shown,
+                      double left, double right)
 {
     const ifm_stats *s = &ifm_plot_summary(plot, start)->metric[metric];
     ifm_scale scale = ifm_plot_scale(s->p50);
     ifm_buffer *out = &plot->script;
     const char *colour = ifm_plot_colour(start);
     put_data(plot, start, metric, &scale);
-    put_range(plot, s, &scale);
+    ifm_plot_axis(out, 'y', shown.low / scale.ns_per_unit, shown.high / scale.ns_per_unit,
+                  8);
+    ifm_plot_y_name(out, ifm_metric_title(metric), scale.unit, left - 0.078, 0.49);
     ifm_buffer_printf(out,
                       "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
-                      "set xrange [0.4:%zu.6]\nset xlabel '%s run'\n"
-                      "set xtics autofreq\nset ylabel '%s, %s'\n",
-                      left, right, s->n, ifm_start_name(start), ifm_metric_title(metric),
-                      scale.unit);
+                      "set xrange [0.4:%zu.6]\nset xlabel '%s run'\n",
+                      left, right, s->n, ifm_start_name(start));
     ifm_buffer_printf(out, "set xtics %g\n", fmax(1, ifm_plot_step((double)s->n, 10)));
     ifm_buffer_printf(out, "set title \"%s start: median %s",
                       start == IFM_START_COLD ? "Cold" : "Warm",
@@ -86,8 +98,9 @@ static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, double
                           s->median_ci95[1] / scale.ns_per_unit, colour);
     ifm_buffer_printf(out,
                       "plot %.9g with lines lw 2 lc rgb '%s', $%s using 1:2 with points "
-                      "pt 7 ps 1.6*dot lc rgb '%s'\n",
-                      median, colour, ifm_start_name(start), colour);
+                      "pt 7 ps %s*dot lc rgb '%s'\n",
+                      median, colour, ifm_start_name(start), s->n > 40 ? "1.4" : "2",
+                      colour);
     ifm_buffer_puts(out, "unset object 1\nunset label 1\nunset label 2\nunset label 3\n");
 }
 
@@ -98,11 +111,15 @@ bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title)
     bool cold = plot->cold.metric[needed].n > 0, warm = plot->warm.metric[needed].n > 0;
     if (!cold && !warm)
         return false;
+    range cold_range = range_of(&plot->cold.metric[metric]),
+          warm_range = range_of(&plot->warm.metric[metric]);
+    if (cold && warm)
+        share_if_similar(&cold_range, &warm_range);
     ifm_plot_title(plot, title);
     ifm_buffer_puts(&plot->script, "set multiplot\n");
     if (cold)
-        put_panel(plot, IFM_START_COLD, metric, 0.10, warm ? 0.48 : 0.96);
+        put_panel(plot, IFM_START_COLD, metric, cold_range, 0.10, warm ? 0.48 : 0.97);
     if (warm)
-        put_panel(plot, IFM_START_WARM, metric, cold ? 0.60 : 0.10, 0.98);
+        put_panel(plot, IFM_START_WARM, metric, warm_range, cold ? 0.59 : 0.10, 0.97);
     return true;
 }

@@ -40,53 +40,64 @@ static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
                           ifm_word_duration_alone((double)r->phases_ns[p], true).text);
         start = end;
     }
-    ifm_buffer_puts(out, "EOD\nset ytics scale 0 (");
+    ifm_buffer_puts(out, "EOD\nset ytics scale 0 font 'sans,20' (");
     for (int p = 0, row = rows; p < IFM_PHASE_COUNT; p++)
         if (r->phases_ns[p] > 0) {
             ifm_buffer_printf(out, "%s'%s' %d", row == rows ? "" : ", ",
                               ifm_phase_name((ifm_phase)p), row);
             row--;
         }
+    ifm_buffer_printf(out, ")\nset yrange [0.4:%d.6]\n", rows);
+    ifm_plot_axis(out, 'x', 0, 1.25 * ttft / scale.ns_per_unit, 8);
     ifm_buffer_printf(out,
-                      ")\nset yrange [0.4:%d.6]\nset xrange [0:%.9g]\n"
                       "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
-                      "set grid noytics xtics\nset xtics %g\n"
+                      "set grid noytics xtics\n"
                       "plot $phases using 1:2:3:4:($2-0.32):($2+0.32) with boxxyerror fs "
                       "solid 0.9 noborder fc rgb '%s', $phases using 4:2:5 with labels "
                       "left offset 0.6,0 font 'sans,20' tc rgb '" IFM_COLOUR_TEXT "'\n",
-                      rows, 1.25 * ttft / scale.ns_per_unit, scale.unit,
-                      ifm_plot_step(1.25 * ttft / scale.ns_per_unit, 8),
-                      ifm_plot_colour(r->start));
+                      scale.unit, ifm_plot_colour(r->start));
 }
 
+/* A token a point, at the time it arrived. Where the first one took most of the time, time
+ * begins with it: the others would be one vertical line at the end. */
 static void put_tokens(ifm_plot *plot, const ifm_record *r, panel at)
 {
     ifm_buffer *out = &plot->script;
-    double end = (double)r->token_ns[r->n_tokens - 1], ttft = (double)r->token_ns[0];
-    ifm_scale scale = ifm_plot_scale(end);
+    const char *colour = ifm_plot_colour(r->start);
+    int64_t ttft = r->token_ns[0], end = r->token_ns[r->n_tokens - 1];
+    bool late = ttft > end / 2;
+    int64_t origin = late ? ttft : 0;
+    ifm_scale scale = ifm_plot_scale((double)(end - origin));
+    double shaded = (double)(ttft - origin) / scale.ns_per_unit;
     put_margins(out, at);
     ifm_buffer_puts(out, "$tokens << EOD\n");
     for (size_t t = 0; t < r->n_tokens; t++)
-        ifm_buffer_printf(out, "%.9g %zu\n", (double)r->token_ns[t] / scale.ns_per_unit,
-                          t + 1);
+        ifm_buffer_printf(out, "%.9g %zu\n",
+                          (double)(r->token_ns[t] - origin) / scale.ns_per_unit, t + 1);
+    ifm_buffer_puts(out, "EOD\nunset title\n");
+    ifm_plot_axis(out, 'x', 0, 1.05 * (double)(end - origin) / scale.ns_per_unit, 5);
+    ifm_plot_y_name(out, "token", NULL, at.left - 0.078, (at.bottom + at.top) / 2);
     ifm_buffer_printf(
         out,
-        "EOD\nunset title\nset ytics %g scale 0.6\nset xtics %g\n"
-        "set yrange [0:%.9g]\nset xrange [0:%.9g]\nset ylabel 'token'\n"
-        "set grid ytics noxtics\n"
-        "set xlabel 'after the request''s start, %s' offset 0,0.5\n"
-        "set object 1 rectangle from first 0, graph 0 to first %.9g, graph 1 "
-        "fc rgb '%s' fs transparent solid 0.15 noborder behind\n"
-        "set label 4 'TTFT' at first %.9g, graph 0.92 left offset 0.4,0 font "
-        "'sans,20' tc rgb '%s'\n"
+        "set ytics %g scale 0.6 font 'sans,24'\nset yrange [0:%zu]\n"
+        "set grid ytics noxtics\nset xlabel 'after the %s, %s' offset 0,0.5\n",
+        fmax(1, ifm_plot_step((double)r->n_tokens, 5)), r->n_tokens + 1,
+        late ? "first token" : "request''s start", scale.unit);
+    if (!late)
+        ifm_buffer_printf(
+            out,
+            "set object 1 rectangle from first 0, graph 0 to first %.9g, graph 1 fc rgb "
+            "'%s' fs transparent solid 0.15 noborder behind\n"
+            "set label 4 'TTFT' at first %.9g, graph 0.9 left offset 0.4,0 font "
+            "'sans,20' "
+            "tc rgb '%s'\n",
+            shaded, colour, shaded, colour);
+    ifm_buffer_printf(
+        out,
         "plot $tokens with steps lw 1 lc rgb '#80%s', $tokens with points pt "
-        "7 ps 1.3*dot lc rgb '%s'\nunset object 1\nunset label 4\nunset ylabel\n",
-        fmax(1, ifm_plot_step((double)r->n_tokens, 5)),
-        ifm_plot_step(1.05 * end / scale.ns_per_unit, 5), (double)r->n_tokens + 1,
-        1.05 * end / scale.ns_per_unit, scale.unit, ttft / scale.ns_per_unit,
-        ifm_plot_colour(r->start), ttft / end > 0.7 ? 0.0 : ttft / scale.ns_per_unit,
-        ifm_plot_colour(r->start), ifm_plot_colour(r->start) + 1,
-        ifm_plot_colour(r->start));
+        "7 ps %s*dot lc rgb '%s'\nunset object 1\nunset label 4\n"
+        "unset label 5\n",
+        colour + 1, r->n_tokens > 64 ? "0.5" : "1.1", colour);
 }
 
 static void put_request(ifm_plot *plot, const ifm_record *r, double bottom, double top)
@@ -98,9 +109,11 @@ static void put_request(ifm_plot *plot, const ifm_record *r, double bottom, doub
         ifm_word_duration_alone((double)r->token_ns[0], true).text,
         ifm_word_duration_alone((double)r->token_ns[r->n_tokens - 1], true).text,
         ifm_plot_colour(r->start));
-    put_phases(plot, r, (panel){0.13, 0.56, bottom, top});
+    bool alone = r->n_tokens == 1; /* then there is nothing after the phases */
+    put_phases(plot, r, (panel){0.13, alone ? 0.97 : 0.56, bottom, top});
     ifm_buffer_puts(&plot->script, "unset label 1\nunset label 2\nunset label 3\n");
-    put_tokens(plot, r, (panel){0.66, 0.98, bottom, top});
+    if (!alone)
+        put_tokens(plot, r, (panel){0.66, 0.965, bottom, top});
 }
 
 bool ifm_plot_timeline(ifm_plot *plot)

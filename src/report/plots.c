@@ -18,22 +18,26 @@
 
 static bool draw_ttft(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_TTFT, "Time to first token (TTFT)");
+    return ifm_plot_metric(plot, IFM_METRIC_TTFT,
+                           "Time to first token (TTFT): every run, and the median");
 }
 
 static bool draw_e2el(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_E2EL, "End-to-end latency (E2EL)");
+    return ifm_plot_metric(plot, IFM_METRIC_E2EL,
+                           "End-to-end latency (E2EL): every run, and the median");
 }
 
 static bool draw_generation(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_GENERATION, "Token generation time");
+    return ifm_plot_metric(plot, IFM_METRIC_GENERATION,
+                           "Token generation time: every run, and the median");
 }
 
 static bool draw_tpot(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_TPOT, "Time per output token (TPOT)");
+    return ifm_plot_metric(plot, IFM_METRIC_TPOT,
+                           "Time per output token (TPOT): every run, and the median");
 }
 
 const ifm_picture ifm_pictures[] = {
@@ -84,6 +88,25 @@ double ifm_plot_step(double range, int most)
     return step;
 }
 
+void ifm_plot_axis(ifm_buffer *out, char axis, double low, double high, int most)
+{
+    double step = ifm_plot_step(high - low, most);
+    int decimals = (int)fmax(0, ceil(-log10(step) - 1e-9));
+    ifm_buffer_printf(out,
+                      "set %crange [%.9g:%.9g]\nset %ctics %.9g\n"
+                      "set format %c '%%.%df'\n",
+                      axis, low, high, axis, step, axis, decimals);
+}
+
+void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double x,
+                     double y)
+{
+    ifm_buffer_printf(out,
+                      "set label 5 '%s%s%s' at screen %.3f,%.3f center rotate by 90 tc "
+                      "rgb '" IFM_COLOUR_TEXT "'\n",
+                      name, unit != NULL ? ", " : "", unit != NULL ? unit : "", x, y);
+}
+
 static const char *or_unknown(const char *text)
 {
     return text != NULL ? text : "unknown";
@@ -119,20 +142,20 @@ static void put_style(ifm_buffer *out)
     ifm_buffer_puts(out, "reset\n"
                          "set border 3 lw 1.5 lc rgb '#888888'\n"
                          "set tics nomirror out scale 0.6 tc rgb '" IFM_COLOUR_TEXT "'\n"
-                         "set grid ytics lw 1 lc rgb '" IFM_COLOUR_GRID "'\n"
+                         "set grid ytics lt 1 dt 1 lw 0.8 lc rgb '" IFM_COLOUR_GRID "'\n"
                          "set grid noxtics\n"
                          "unset key\n"
                          "set encoding utf8\n");
 }
 
-/* Points of the SVG terminal are twice as large as those of the PNG one. */
+/* Points of the SVG terminal are larger than those of the PNG one. */
 static void put_terminal(ifm_buffer *out, bool png, const char *path)
 {
     ifm_buffer_printf(out,
                       "set terminal %s noenhanced size 1600,1000 font 'sans,24' "
                       "linewidth 2%s\ndot = %s\n",
                       png ? "pngcairo" : "svg",
-                      png ? "" : " dynamic background rgb 'white'", png ? "1" : "0.5");
+                      png ? "" : " dynamic background rgb 'white'", png ? "1.25" : "0.5");
     ifm_buffer_puts(out, "set output ");
     ifm_plot_quote(out, path);
     ifm_buffer_puts(out, "\n");

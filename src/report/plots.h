@@ -9,7 +9,7 @@
 #define IFM_COLOUR_COLD "#0072b2"
 #define IFM_COLOUR_WARM "#d55e00"
 #define IFM_COLOUR_TEXT "#222222"
-#define IFM_COLOUR_GRID "#dddddd"
+#define IFM_COLOUR_GRID "#e2e2e2"
 
 typedef struct ifm_plot {
     const ifm_run *run;
@@ -41,6 +41,14 @@ ifm_scale ifm_plot_scale(double x);
 /* The distance of tick marks, 1, 2 or 5 times a power of ten, so that a range gets at most
  * `most` of them. */
 double ifm_plot_step(double range, int most);
+/* Range and tick marks of an axis ('x' or 'y'): at most `most` ticks from low to high, all
+ * with as many decimals as their distance needs. */
+void ifm_plot_axis(ifm_buffer *out, char axis, double low, double high, int most);
+/* The y axis' name, upright, at a fixed place (x and y of the screen, 0 … 1): where gnuplot
+ * puts it by itself depends on how wide it thinks the tick labels are, which for large
+ * fonts is off the picture. */
+void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double x,
+                     double y);
 
 /* The pictures, by file. */
 bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title);

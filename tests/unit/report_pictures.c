@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +16,7 @@
 #include "measure/verdict.h"
 #include "report/report.h"
 #include "report/text.h"
+#include "report_fixture.h"
 
 static ifm_random dice;
 
@@ -71,13 +73,15 @@ static bool gnuplot_is_there(void)
 static void assert_picture(const char *directory, const char *name)
 {
     char path[256];
-    unsigned char head[8] = {0};
+    unsigned char head[24] = {0};
     snprintf(path, sizeof path, "%s/%s.png", directory, name);
     FILE *f = fopen(path, "rb");
     if (f == NULL)
         fail_msg("%s is missing", path);
-    assert_int_equal(fread(head, 1, 8, f), 8);
+    assert_int_equal(fread(head, 1, sizeof head, f), sizeof head);
     assert_memory_equal(head, "\x89PNG\r\n\x1a\n", 8);
+    /* Width and height, big-endian, in the first chunk: 1600 and 1000. */
+    assert_memory_equal(head + 12, "IHDR\0\0\x06\x40\0\0\x03\xe8", 12);
     fclose(f);
     snprintf(path, sizeof path, "%s/%s.svg", directory, name);
     assert_int_equal(access(path, R_OK), 0);
@@ -142,6 +146,86 @@ static void pictures_need_a_directory(void **state)
     assert_int_equal(ifm_report_plots(&run, "/dev/null/x", &err), IFM_ERR_IO);
     assert_non_null(strstr(err.message, "/dev/null"));
     ifm_run_deinit(&run);
+}
+
+static void pictures_of_hostile_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "two\nlines'; system('touch pwned') #",
+        "$(touch pwned) `touch pwned` %s %n {/*9 x} ^_@&~",
+        "\xff\xfe half \xe2\x82",
+        "模型_五 \U0001f389 \u202e",
+    };
+    if (!gnuplot_is_there())
+        skip();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char directory[] = "/tmp/ifm-pictures-XXXXXX";
+        assert_non_null(mkdtemp(directory));
+        ifm_run run;
+        fixture_run(&run, &fixture_usual);
+        free(run.target.model_name);
+        run.target.model_name = strdup(names[i]);
+        ifm_error err = {0};
+        if (ifm_report_plots(&run, directory, &err) != IFM_OK)
+            fail_msg("%s: %s", names[i], err.message);
+        assert_picture(directory, "itl");
+        assert_int_equal(remove_all(directory), 12);
+        assert_int_not_equal(access("pwned", F_OK), 0);
+        ifm_run_deinit(&run);
+    }
+}
+
+/* Draws with `program` as the gnuplot, or with none (NULL); what it says goes to *err. */
+static ifm_status draw_with(const char *program, int *files_left, ifm_error *err)
+{
+    char bin[] = "/tmp/ifm-bin-XXXXXX", directory[] = "/tmp/ifm-pictures-XXXXXX";
+    assert_non_null(mkdtemp(bin));
+    assert_non_null(mkdtemp(directory));
+    if (program != NULL) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/gnuplot", bin);
+        FILE *out = fopen(path, "w");
+        assert_non_null(out);
+        fputs(program, out);
+        fclose(out);
+        assert_int_equal(chmod(path, 0755), 0);
+    }
+    char *before = strdup(getenv("PATH"));
+    assert_int_equal(setenv("PATH", bin, 1), 0);
+    ifm_run run;
+    fixture_run(&run, &fixture_usual);
+    ifm_status st = ifm_report_plots(&run, directory, err);
+    ifm_run_deinit(&run);
+    assert_int_equal(setenv("PATH", before, 1), 0);
+    free(before);
+    *files_left = remove_all(directory);
+    remove_all(bin);
+    return st;
+}
+
+static void gnuplot_may_be_missing_or_fail(void **state)
+{
+    (void)state;
+    ifm_error err = {0};
+    int left = -1;
+    assert_int_equal(draw_with(NULL, &left, &err), IFM_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "gnuplot is not installed"));
+    assert_non_null(strstr(err.message, "install gnuplot"));
+    assert_int_equal(left, 0);
+    assert_int_equal(draw_with("#!/bin/sh\necho 'line 7: no such terminal' >&2\nexit 3\n",
+                               &left, &err),
+                     IFM_ERR_CHILD);
+    assert_non_null(strstr(err.message, "exited with code 3: line 7: no such terminal"));
+    assert_int_equal(left, 0);
+    /* It draws some, then gives up: the first ones do not stay. */
+    assert_int_equal(
+        draw_with("#!/bin/sh\nwhile read -r a b c; do\n"
+                  "if test \"$a $b\" = 'set output'; then f=${c#?}; f=${f%?}; "
+                  ": > \"$f\"; fi\ndone\ncase $f in *itl*) exit 1;; esac\n",
+                  &left, &err),
+        IFM_ERR_CHILD);
+    assert_int_equal(left, 0);
 }
 
 /* The report as text; the caller frees it. */
@@ -252,6 +336,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_of_every_shape),
         cmocka_unit_test(pictures_need_a_directory),
+        cmocka_unit_test(pictures_of_hostile_names),
+        cmocka_unit_test(gnuplot_may_be_missing_or_fail),
         cmocka_unit_test(terminal_reports_fit_and_stay_in_their_alphabet),
         cmocka_unit_test(markdown_is_not_broken_by_what_it_quotes),
         cmocka_unit_test(csv_has_a_row_a_request),
