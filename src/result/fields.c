@@ -58,15 +58,28 @@ void ifm_fields_text_n(ifm_fields *self, const char *key, const char *text, size
     ifm_fields_set(self, key, text != NULL ? ifm_json_text(text, n) : json_null());
 }
 
+/* Bytes of the character that `text` begins with; 0: it begins with none. Jansson, which
+ * has to accept it, is the judge. */
+static size_t valid_character(const char *text, size_t n)
+{
+    unsigned char lead = (unsigned char)*text;
+    size_t wide = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    json_t *value = wide <= n ? json_stringn(text, wide) : NULL;
+    json_decref(value);
+    return value != NULL ? wide : 0;
+}
+
 json_t *ifm_json_text(const char *text, size_t n)
 {
     json_t *value = json_stringn(text, n);
     if (value != NULL)
         return value;
     ifm_buffer mended = {0};
-    for (size_t i = 0; i < n; i++) {
-        bool ascii = (unsigned char)text[i] < 0x80;
-        ifm_buffer_append(&mended, ascii ? &text[i] : "\xef\xbf\xbd", ascii ? 1 : 3);
+    for (size_t i = 0; i < n;) {
+        size_t valid = valid_character(text + i, n - i);
+        ifm_buffer_append(&mended, valid > 0 ? text + i : "\xef\xbf\xbd",
+                          valid > 0 ? valid : 3);
+        i += valid > 0 ? valid : 1;
     }
     if (!mended.failed)
         value = json_stringn(ifm_buffer_text(&mended), mended.length);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/random.h"
 #include "measure/verdict.h"
 #include "result/json.h"
 
@@ -55,8 +56,9 @@ static void make_run(ifm_run *run)
                      .started_at = "2026-01-31T12:00:00.123Z"};
     run->command = calloc(2, sizeof *run->command);
     run->command[0] = strdup("inferometer");
-    run->command[1] = strdup("bad\xff"
-                             "byte");
+    run->command[1] = strdup("b\xc3\xa4"
+                             "d\xff"
+                             "byte\xe2\x82"); /* one stray byte, one cut-off character */
     run->n_command = 2;
     run->workload.prompts = calloc(1, sizeof *run->workload.prompts);
     run->workload.prompt_bytes = calloc(1, sizeof *run->workload.prompt_bytes);
@@ -199,10 +201,70 @@ static void what_does_not_exist_is_null(void **state)
     assert_int_equal(
         json_integer_value(at(document, "summary.warm.ttft.samples_missing_for.p90")),
         22);
-    assert_string_equal(json_string_value(at(document, "command.1")), "bad\xef\xbf\xbd"
-                                                                      "byte");
+    assert_string_equal(json_string_value(at(document, "command.1")),
+                        "b\xc3\xa4"
+                        "d\xef\xbf\xbd"
+                        "byte\xef\xbf\xbd\xef\xbf\xbd");
     json_decref(document);
     ifm_run_deinit(&run);
+}
+
+/* Requests of 1 to 40 tokens whose gaps lie between 0 ns and a second. */
+static void add_random_requests(ifm_run *run, size_t n)
+{
+    ifm_random dice;
+    ifm_random_init(&dice, 7);
+    for (size_t i = 0; i < n; i++) {
+        ifm_record *r = ifm_run_add(run);
+        r->start = IFM_START_WARM;
+        r->ok = true;
+        r->n_tokens = 1 + ifm_random_below(&dice, 40);
+        r->output_ids = calloc(r->n_tokens, sizeof *r->output_ids);
+        r->token_ns = calloc(r->n_tokens, sizeof *r->token_ns);
+        int64_t t = 0;
+        for (size_t k = 0; k < r->n_tokens; k++) {
+            t += (int64_t)ifm_random_below(&dice, 1000000001);
+            r->token_ns[k] = t;
+        }
+        r->phases_ns[IFM_PHASE_PREFILL] = r->token_ns[0];
+    }
+}
+
+static int64_t whole(const json_t *request, const char *key)
+{
+    const json_t *value = at(request, key);
+    assert_true(json_is_integer(value));
+    return json_integer_value(value);
+}
+
+static void check_request(const json_t *request)
+{
+    const json_t *t = at(request, "token_ns"), *itl = at(request, "itl_ns");
+    size_t n = json_array_size(t), i;
+    int64_t first = json_integer_value(json_array_get(t, 0));
+    int64_t last = json_integer_value(json_array_get(t, n - 1)), sum = 0, phases = 0;
+    const char *name;
+    json_t *value;
+    json_array_foreach(itl, i, value)
+    {
+        sum += json_integer_value(value);
+        assert_int_equal(json_integer_value(value),
+                         json_integer_value(json_array_get(t, i + 1)) -
+                             json_integer_value(json_array_get(t, i)));
+    }
+    json_object_foreach((json_t *)at(request, "phases_ns"), name, value) phases +=
+        json_integer_value(value);
+    assert_int_equal(json_array_size(itl), n - 1);
+    assert_int_equal(whole(request, "ttft_ns"), first);
+    assert_int_equal(phases, first);
+    assert_int_equal(whole(request, "e2el_ns"), last);
+    assert_int_equal(whole(request, "generation_ns"), last - first);
+    assert_int_equal(first + sum, last);
+    if (n > 1)
+        assert_int_equal(whole(request, "tpot_ns"),
+                         llround((double)sum / (double)(n - 1)));
+    else
+        assert_true(json_is_null(at(request, "tpot_ns")));
 }
 
 /* A reader of the saved text finds the same numbers in the raw events. */
@@ -211,31 +273,18 @@ static void raw_events_give_the_metrics_again(void **state)
     (void)state;
     ifm_run run;
     make_run(&run);
+    add_random_requests(&run, 100);
     FILE *file = tmpfile();
     assert_int_equal(ifm_result_write_json(&run, file, NULL), IFM_OK);
     rewind(file);
     json_t *document = json_loadf(file, 0, NULL);
     fclose(file);
     assert_non_null(document);
-    size_t i, k;
-    json_t *request, *gap;
+    size_t i;
+    json_t *request;
     json_array_foreach(json_object_get(document, "requests"), i, request)
-    {
-        const json_t *t = at(request, "token_ns");
-        size_t n = json_array_size(t);
-        int64_t first = json_integer_value(json_array_get(t, 0));
-        int64_t last = json_integer_value(json_array_get(t, n - 1));
-        int64_t sum = 0;
-        json_array_foreach(at(request, "itl_ns"), k, gap) sum += json_integer_value(gap);
-        assert_int_equal(json_array_size(at(request, "itl_ns")), n - 1);
-        assert_int_equal(json_integer_value(at(request, "ttft_ns")), first);
-        assert_int_equal(json_integer_value(at(request, "e2el_ns")), last);
-        assert_int_equal(json_integer_value(at(request, "generation_ns")), last - first);
-        assert_int_equal(first + sum, last);
-        if (n > 1)
-            assert_int_equal(json_integer_value(at(request, "tpot_ns")),
-                             llround((double)sum / (double)(n - 1)));
-    }
+        check_request(request);
+    assert_int_equal(i, run.n_records);
     json_decref(document);
     ifm_run_deinit(&run);
 }
