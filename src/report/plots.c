@@ -112,23 +112,37 @@ static const char *or_unknown(const char *text)
     return text != NULL ? text : "unknown";
 }
 
+/* Model, host and engine in one line that leaves room for the version to its right: what
+ * is too long of the CPU's name goes. */
+static void put_small_print(ifm_buffer *out, const ifm_run *run)
+{
+    enum { COLUMNS = 104 }; /* of 18 points, in 5/6 of the picture's width */
+    const ifm_target_facts *t = &run->target;
+    const char *name = or_unknown(t->model_name), *cpu = or_unknown(run->host.cpu);
+    ifm_buffer end = {0};
+    ifm_text_one_line(out, name, strlen(name), 32, true);
+    ifm_buffer_printf(out, ", %s of %s weights · ",
+                      ifm_word_bytes((double)t->weight_bytes).text,
+                      or_unknown(t->model_dtype));
+    ifm_buffer_printf(&end, ", %d thread%s, %s kernels", t->threads,
+                      t->threads == 1 ? "" : "s", or_unknown(t->kernels));
+    size_t used =
+        ifm_text_columns(ifm_buffer_text(out)) + ifm_text_columns(ifm_buffer_text(&end));
+    ifm_text_one_line(out, cpu, strlen(cpu), used + 8 < COLUMNS ? COLUMNS - used : 8,
+                      true);
+    ifm_buffer_puts(out, ifm_buffer_text(&end));
+    ifm_buffer_deinit(&end);
+}
+
 void ifm_plot_title(ifm_plot *plot, const char *title)
 {
-    const ifm_target_facts *t = &plot->run->target;
     ifm_buffer *out = &plot->script;
     ifm_buffer_puts(out, "set label 1 ");
     ifm_plot_quote(out, title);
     ifm_buffer_puts(out, " at screen 0.02,0.955 left font 'sans,30' tc rgb "
                          "'" IFM_COLOUR_TEXT "'\nset label 2 ");
     ifm_buffer small = {0};
-    const char *name = or_unknown(t->model_name), *cpu = or_unknown(plot->run->host.cpu);
-    ifm_text_one_line(&small, name, strlen(name), 32, true);
-    ifm_buffer_printf(&small, ", %s of %s weights · ",
-                      ifm_word_bytes((double)t->weight_bytes).text,
-                      or_unknown(t->model_dtype));
-    ifm_text_one_line(&small, cpu, strlen(cpu), 36, true);
-    ifm_buffer_printf(&small, ", %d thread%s, %s kernels", t->threads,
-                      t->threads == 1 ? "" : "s", or_unknown(t->kernels));
+    put_small_print(&small, plot->run);
     ifm_plot_quote(out, ifm_buffer_text(&small));
     ifm_buffer_deinit(&small);
     ifm_buffer_puts(out, " at screen 0.02,0.03 left font 'sans,18' tc rgb '#666666'\n"
