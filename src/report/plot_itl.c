@@ -63,13 +63,15 @@ static bool put_medians(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
 /* gnuplot labels only powers of ten by itself: too few for a range of one or two. */
 static void put_logarithmic(ifm_buffer *out, double low, double high)
 {
+    static const int within[2][4] = {{1, 2, 5, 0}, {1, 0}};
+    const int *steps = within[log10(high / low) > 2.5];
     ifm_buffer_printf(out, "set logscale y\nset yrange [%.9g:%.9g]\nset ytics (", low,
                       high);
     const char *between = "";
     for (double decade = pow(10, floor(log10(low))); decade < high; decade *= 10)
-        for (int k = 1; k <= 5; k = k == 1 ? 2 : k == 2 ? 5 : 6)
-            if (k * decade > low && k * decade < high) {
-                ifm_buffer_printf(out, "%s%g", between, k * decade);
+        for (int i = 0; steps[i] != 0; i++)
+            if (steps[i] * decade > low && steps[i] * decade < high) {
+                ifm_buffer_printf(out, "%s%g", between, steps[i] * decade);
                 between = ", ";
             }
     ifm_buffer_puts(out, ")\n");
@@ -81,11 +83,11 @@ static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, doubl
     ifm_buffer *out = &plot->script;
     bool logarithmic = most > 5 * median && least > 0;
     ifm_buffer_printf(out,
-                      "set lmargin at screen 0.10\nset rmargin at screen 0.965\n"
+                      "set lmargin at screen 0.115\nset rmargin at screen 0.965\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
                       "set xlabel 'generated token'\nset xrange [1.5:%zu.5]\n",
                       n_tokens);
-    ifm_plot_y_name(out, logarithmic ? "ITL (logarithmic)" : "ITL", scale->unit, 0.022,
+    ifm_plot_y_name(out, logarithmic ? "ITL (logarithmic)" : "ITL", scale->unit, 0.018,
                     0.49);
     ifm_buffer_printf(out, "set xtics %g\n",
                       fmax(1, ifm_plot_step((double)n_tokens, n_tokens <= 24 ? 24 : 14)));
@@ -107,6 +109,8 @@ bool ifm_plot_itl(ifm_plot *plot)
     double least = fmin(cold->min, warm->min), most = fmax(cold->max, warm->max);
     double median = fmin(cold->p50, warm->p50); /* fmin and fmax pass over a NaN */
     ifm_scale scale = ifm_plot_scale(median);
+    if (most / scale.ns_per_unit >= 1e5) /* six digits would reach the axis' name */
+        scale = ifm_plot_scale(most);
     size_t n_tokens = longest(plot, IFM_START_COLD) > longest(plot, IFM_START_WARM)
                           ? longest(plot, IFM_START_COLD)
                           : longest(plot, IFM_START_WARM);

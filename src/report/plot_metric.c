@@ -63,31 +63,50 @@ static void share_if_similar(range *a, range *b)
         *a = *b = (range){low, high};
 }
 
+/* The unit in which the largest number on the axis has at most three digits before the
+ * point: room for four is not there. */
+static ifm_scale scale_of_axis(double high)
+{
+    return high < 1e6   ? (ifm_scale){1e3, "µs", 0}
+           : high < 1e9 ? (ifm_scale){1e6, "ms", 0}
+                        : (ifm_scale){1e9, "s", 0};
+}
+
+/* What the panel shows, in two lines, so that the panels' heads stand level. */
+static void put_head(ifm_buffer *out, ifm_start start, const ifm_stats *s)
+{
+    ifm_scale scale = ifm_plot_scale(s->p50);
+    ifm_buffer_printf(out, "set title \"%s start: median %s\\n",
+                      start == IFM_START_COLD ? "Cold" : "Warm",
+                      ifm_word_duration_alone(s->p50, true).text);
+    if (isnan(s->median_ci95[0]))
+        ifm_buffer_puts(out, "too few runs for an interval");
+    else
+        ifm_buffer_printf(out, "95%% interval %s %s",
+                          ifm_word_interval(s->median_ci95, &scale, true).text,
+                          scale.unit);
+    ifm_buffer_printf(out, " (n = %zu)\" font 'sans,24' tc rgb '%s'\n", s->n,
+                      ifm_plot_colour(start));
+}
+
 static void put_panel(ifm_plot *plot, ifm_start start, ifm_metric metric, range shown,
                       double left, double right)
 {
     const ifm_stats *s = &ifm_plot_summary(plot, start)->metric[metric];
-    ifm_scale scale = ifm_plot_scale(s->p50);
+    ifm_scale scale = scale_of_axis(shown.high);
     ifm_buffer *out = &plot->script;
     const char *colour = ifm_plot_colour(start);
     put_data(plot, start, metric, &scale);
     ifm_plot_axis(out, 'y', shown.low / scale.ns_per_unit, shown.high / scale.ns_per_unit,
                   8);
-    ifm_plot_y_name(out, ifm_metric_title(metric), scale.unit, left - 0.078, 0.49);
+    ifm_plot_y_name(out, ifm_metric_title(metric), scale.unit, left - 0.09, 0.49);
     ifm_buffer_printf(out,
                       "set lmargin at screen %.3f\nset rmargin at screen %.3f\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
                       "set xrange [0.4:%zu.6]\nset xlabel '%s run'\n",
                       left, right, s->n, ifm_start_name(start));
     ifm_buffer_printf(out, "set xtics %g\n", fmax(1, ifm_plot_step((double)s->n, 10)));
-    ifm_buffer_printf(out, "set title \"%s start: median %s",
-                      start == IFM_START_COLD ? "Cold" : "Warm",
-                      ifm_word_duration_alone(s->p50, true).text);
-    if (!isnan(s->median_ci95[0]))
-        ifm_buffer_printf(out, "\\n95%% interval %s %s",
-                          ifm_word_interval(s->median_ci95, &scale, true).text,
-                          scale.unit);
-    ifm_buffer_printf(out, " (n = %zu)\" font 'sans,24' tc rgb '%s'\n", s->n, colour);
+    put_head(out, start, s);
     double median = s->p50 / scale.ns_per_unit;
     if (!isnan(s->median_ci95[0]))
         ifm_buffer_printf(out,
@@ -118,8 +137,8 @@ bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title)
     ifm_plot_title(plot, title);
     ifm_buffer_puts(&plot->script, "set multiplot\n");
     if (cold)
-        put_panel(plot, IFM_START_COLD, metric, cold_range, 0.10, warm ? 0.48 : 0.97);
+        put_panel(plot, IFM_START_COLD, metric, cold_range, 0.11, warm ? 0.48 : 0.97);
     if (warm)
-        put_panel(plot, IFM_START_WARM, metric, warm_range, cold ? 0.59 : 0.10, 0.97);
+        put_panel(plot, IFM_START_WARM, metric, warm_range, cold ? 0.60 : 0.11, 0.97);
     return true;
 }
