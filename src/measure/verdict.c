@@ -21,6 +21,7 @@ static const double spread_noticeable = 0.25;  /* IQR ÷ median; a calm host has
 static const double drift_noticeable = 0.1;    /* second half against first half */
 static const double clock_noticeable = 0.01;   /* a tick ÷ the usual gap */
 static const double clock_spoils = 0.1;        /* a gap is fewer than ten ticks */
+static const double bandwidth_slack = 1.1;     /* two honest measurements differ less */
 static const double evicted_frac = 0.01;       /* a page or two may come back at once */
 static const double resident_frac = 0.99;
 
@@ -200,6 +201,24 @@ static void judge_handover(ifm_run *run, const ifm_summary *s)
             handover * 1e-3, run->target.threads > 1 ? run->target.threads - 1 : 1);
 }
 
+/* Nothing reads faster than the host can: if it seems so, the yardstick is wrong. */
+static void judge_bandwidth(ifm_run *run)
+{
+    ifm_summary cold, warm;
+    double limit = run->host.read_bandwidth_bytes_per_s;
+    if (!(limit > 0) || ifm_summary_of(run, IFM_START_COLD, &cold, NULL) != IFM_OK ||
+        ifm_summary_of(run, IFM_START_WARM, &warm, NULL) != IFM_OK)
+        return;
+    double speed = ifm_summary_decode_bandwidth(run, &cold, &warm);
+    if (speed > bandwidth_slack * limit) /* false for NaN */
+        ifm_run_warn(
+            run, "bandwidth-doubtful", false,
+            "decoding read %.1f GB/s of weights, more than the %.1f GB/s that "
+            "were measured as this host's limit: that measurement was disturbed; "
+            "repeat the run on a quiet machine",
+            speed * 1e-9, limit * 1e-9);
+}
+
 void ifm_verdict_judge(ifm_run *run)
 {
     judge_host(run);
@@ -216,6 +235,7 @@ void ifm_verdict_judge(ifm_run *run)
             judge_handover(run, &s);
         }
     }
+    judge_bandwidth(run);
     if (run->incomplete)
         ifm_run_warn(run, "incomplete", true,
                      "the run ended before all requests were measured");

@@ -231,6 +231,17 @@ static void the_host_is_judged(void **state)
     make_run(&run, 20, 100000, 0);
     run.target.nan_weights = 3;
     expect_warning(&run, "nan-weights", true);
+    /* 1,000,000 bytes in 100 microseconds are 10 GB/s. */
+    make_run(&run, 20, 100000, 0);
+    run.target.decode_bytes = 1000000;
+    run.host.read_bandwidth_bytes_per_s = 8e9;
+    expect_warning(&run, "bandwidth-doubtful", true);
+    make_run(&run, 20, 100000, 0);
+    run.target.decode_bytes = 1000000;
+    run.host.read_bandwidth_bytes_per_s = 9.5e9;
+    ifm_verdict_judge(&run);
+    assert_int_equal(run.n_warnings, 0);
+    ifm_run_deinit(&run);
 }
 
 static void the_runs_are_judged(void **state)
