@@ -9,7 +9,7 @@
  *
  * The number of tokens is bounded by the request, so the ring is simply an array with a
  * place for each: nothing is reused, the producer never waits. `published` counts what has
- * happened (a token each, and at last the end); it is also the word that the consumer
+ * happened (a token each, and at last the end); `events` is the word that the consumer
  * sleeps on. The producer makes the system call that wakes it only when it does sleep:
  * each side writes its own word and then reads the other's, in one total order (seq_cst),
  * so that at least one of them sees the other (Dekker's argument).
@@ -27,13 +27,18 @@
 #include "base/error.h"
 #include "model/sample.h"
 #include "model/stop.h"
+#include "os/cpu.h"
 #include "os/wait.h"
 
 enum { MAX_LOGPROBS = 20 };
 
-/* How long the consumer stays awake for a token: longer would take the core from the
- * threads that compute it. */
-enum { AWAKE_US = 1 };
+/* Looks at a token that was announced, a few tens of nanoseconds each: some hundred
+ * microseconds, more than sampling takes. */
+enum { ANNOUNCED_LOOKS = 4000 };
+
+/* Steps that take longer are announced. Shorter ones leave the kernel's part of a wake-up
+ * in the caches, and announcing would cost more than it saves. */
+static const int64_t announced_step_ns = 1000000;
 
 struct ifm_generation {
     ifm_generation_parts parts;
@@ -56,8 +61,11 @@ struct ifm_generation {
     ifm_error error;
 
     /* Between the threads, each line with one writer. */
-    _Alignas(64) _Atomic uint32_t published;
-    atomic_bool ended; /* n_tokens is final */
+    _Alignas(64) _Atomic uint32_t events; /* what the consumer sleeps on */
+    _Atomic uint32_t published;
+    _Atomic uint32_t announced;    /* the token that is being sampled, counted from 1 */
+    _Atomic int32_t sampling_core; /* where that happens */
+    atomic_bool ended;             /* n_tokens is final */
     _Alignas(64) _Atomic uint32_t asleep;
     int32_t n_taken; /* the consumer's */
     _Alignas(64) atomic_bool cancelled;
@@ -79,6 +87,26 @@ static bool is_eos(const ifm_generation *self, int32_t id)
     return false;
 }
 
+/* Something has happened: true if the consumer slept and is ready to run now. */
+static bool notify(ifm_generation *self)
+{
+    atomic_fetch_add(&self->events, 1);
+    if (atomic_load(&self->asleep) == 0)
+        return false;
+    ifm_wake_all(&self->events);
+    return true;
+}
+
+/* The next token's logits are there. After a pass over all weights, the kernel's part of a
+ * wake-up comes from memory and takes some ten microseconds: the consumer spends them while
+ * the token is sampled. */
+static void announce(ifm_generation *self)
+{
+    atomic_store(&self->sampling_core, ifm_cpu_current());
+    atomic_store(&self->announced, (uint32_t)self->n_tokens + 1);
+    notify(self);
+}
+
 /* Waking the consumer makes it ready to run, no more: with every core computing, a fair
  * scheduler lets the one that runs finish its slice first (milliseconds, on Linux from 6.6
  * on), and by then the next token is under way. So the core is offered once: bench/handover
@@ -86,10 +114,8 @@ static bool is_eos(const ifm_generation *self, int32_t id)
 static void publish(ifm_generation *self)
 {
     atomic_fetch_add(&self->published, 1);
-    if (atomic_load(&self->asleep) != 0) {
-        ifm_wake_all(&self->published);
+    if (notify(self))
         sched_yield();
-    }
 }
 
 /* Gives the token what text it completes. Unless it is the last, text that may be the
@@ -183,12 +209,16 @@ static void *generate(void *arg)
     int32_t n = (int32_t)self->request.n_ids;
     for (;;) {
         const float *logits;
+        ifm_time started_at = ifm_time_now();
         self->status = parts->eval(parts->session, ids, n, &logits, &self->error);
         if (self->status != IFM_OK) {
             self->finish = IFM_FINISH_ERROR;
             break;
         }
-        if (!deliver(self, logits, ifm_time_now()))
+        ifm_time logits_at = ifm_time_now();
+        if (ifm_time_between(started_at, logits_at) > announced_step_ns)
+            announce(self);
+        if (!deliver(self, logits, logits_at))
             break;
         ids = &self->records[self->n_tokens - 1].id;
         n = 1;
@@ -329,16 +359,33 @@ ifm_status ifm_generation_start_parts(const ifm_generation_parts *parts,
     return st;
 }
 
+/* Watches for an announced token without giving way: who yields falls behind in the
+ * scheduler's order, and the next step begins before its turn. False at once when it is
+ * being sampled on this very core, which must not be kept. */
+static bool watch(ifm_generation *self, uint32_t taken)
+{
+    if (atomic_load(&self->announced) != taken + 1 ||
+        atomic_load(&self->sampling_core) == ifm_cpu_current())
+        return false;
+    for (int i = 0; i < ANNOUNCED_LOOKS; i++) {
+        if (atomic_load(&self->published) != taken)
+            return true;
+        ifm_spin_pause();
+    }
+    return false;
+}
+
 /* Waits until more has happened than the consumer has taken. */
 static void await(ifm_generation *self)
 {
     uint32_t taken = (uint32_t)self->n_taken;
-    while (atomic_load(&self->published) == taken) {
-        if (ifm_wait_awake(&self->published, taken, AWAKE_US))
-            continue;
+    for (;;) {
+        uint32_t seen = atomic_load(&self->events);
+        if (atomic_load(&self->published) != taken || watch(self, taken))
+            return;
         atomic_store(&self->asleep, 1);
-        if (atomic_load(&self->published) == taken)
-            ifm_wait_while(&self->published, taken);
+        if (atomic_load(&self->events) == seen)
+            ifm_wait_while(&self->events, seen);
         atomic_store(&self->asleep, 0);
     }
 }

@@ -61,6 +61,10 @@ typedef struct ifm_cpu_room {
  * group). What cannot be read counts as no limit. */
 ifm_cpu_room ifm_cpu_room_now(void);
 
+/* The logical processor that the calling thread runs on just now; -1 where the system does
+ * not tell. Nanoseconds. */
+int ifm_cpu_current(void);
+
 /* Processors that one cgroup quota amounts to: `text` is the content of cpu.max ("max
  * 100000", "150000 100000"); 0 when there is none. Pure; here for its test. */
 double ifm_cpu_parse_cpu_max(const char *text);

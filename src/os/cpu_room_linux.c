@@ -150,3 +150,8 @@ ifm_cpu_room ifm_cpu_room_now(void)
         room.threads = (int)ceil(room.quota);
     return room;
 }
+
+int ifm_cpu_current(void)
+{
+    return sched_getcpu();
+}

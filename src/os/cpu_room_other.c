@@ -31,3 +31,8 @@ ifm_cpu_room ifm_cpu_room_now(void)
     const int physical = physical_cores(logical);
     return (ifm_cpu_room){.logical = logical, .physical = physical, .threads = physical};
 }
+
+int ifm_cpu_current(void)
+{
+    return -1;
+}
