@@ -1,12 +1,17 @@
 /*
  * Inter-token latency, token by token: each request a faint line, the median over requests
- * a bold one. The axis is logarithmic when single gaps stand out by more than five times:
- * every gap is shown, none is cut off.
+ * a bold one. The axis is logarithmic when single gaps stand out by more than five times.
+ * It ends a decade below the median: when the consumer was kept waiting, tokens come
+ * together, nanoseconds apart, and would squeeze all others into a corner. How many lie
+ * below is said in the picture.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "report/plots.h"
+
+/* What stands for a gap of 0 ns, which has no logarithm: far below the axis. */
+static const double nearly_zero_ns = 1e-3;
 
 static size_t longest(const ifm_plot *plot, ifm_start start)
 {
@@ -24,6 +29,17 @@ static double gap(const ifm_record *r, size_t token)
     return (double)(r->token_ns[token] - r->token_ns[token - 1]);
 }
 
+static size_t count_below(const ifm_plot *plot, double low)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plot->run->n_records; i++) {
+        const ifm_record *r = &plot->run->records[i];
+        for (size_t t = 1; r->ok && r->start != IFM_START_WARMUP && t < r->n_tokens; t++)
+            n += gap(r, t) < low;
+    }
+    return n;
+}
+
 static void put_requests(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
 {
     ifm_buffer_printf(&plot->script, "$%s << EOD\n", ifm_start_name(start));
@@ -33,7 +49,7 @@ static void put_requests(ifm_plot *plot, ifm_start start, const ifm_scale *scale
             continue;
         for (size_t t = 1; t < r->n_tokens; t++)
             ifm_buffer_printf(&plot->script, "%zu %.9g\n", t + 1,
-                              gap(r, t) / scale->ns_per_unit);
+                              fmax(gap(r, t), nearly_zero_ns) / scale->ns_per_unit);
         ifm_buffer_puts(&plot->script, "\n");
     }
     ifm_buffer_puts(&plot->script, "EOD\n");
@@ -77,11 +93,26 @@ static void put_logarithmic(ifm_buffer *out, double low, double high)
     ifm_buffer_puts(out, ")\n");
 }
 
+static void put_note_of_hidden(ifm_plot *plot, double low)
+{
+    size_t hidden = count_below(plot, low);
+    size_t all =
+        plot->cold.metric[IFM_METRIC_ITL].n + plot->warm.metric[IFM_METRIC_ITL].n;
+    if (hidden > 0)
+        ifm_buffer_printf(
+            &plot->script,
+            "set label 6 '%zu of %zu gaps lie%s below this axis: tokens that "
+            "came together' at screen 0.965,0.825 right font 'sans,18' tc rgb "
+            "'#666666' front\n",
+            hidden, all, hidden == 1 ? "s" : "");
+}
+
 static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, double median,
                      double most, size_t n_tokens)
 {
     ifm_buffer *out = &plot->script;
-    bool logarithmic = most > 5 * median && least > 0;
+    bool logarithmic = most > 5 * median && median > 0;
+    double low = fmax(least, median / 10) / 1.3;
     ifm_buffer_printf(out,
                       "set lmargin at screen 0.115\nset rmargin at screen 0.965\n"
                       "set tmargin at screen 0.80\nset bmargin at screen 0.18\n"
@@ -91,11 +122,12 @@ static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, doubl
                     0.49);
     ifm_buffer_printf(out, "set xtics %g\n",
                       fmax(1, ifm_plot_step((double)n_tokens, n_tokens <= 24 ? 24 : 14)));
-    if (logarithmic)
-        put_logarithmic(out, least / 1.3 / scale->ns_per_unit,
-                        most * 1.3 / scale->ns_per_unit);
-    else
+    if (logarithmic) {
+        put_logarithmic(out, low / scale->ns_per_unit, most * 1.3 / scale->ns_per_unit);
+        put_note_of_hidden(plot, low);
+    } else {
         ifm_plot_axis(out, 'y', 0, 1.1 * most / scale->ns_per_unit, 10);
+    }
     ifm_buffer_puts(out, "set key at screen 0.97,0.90 right top horizontal "
                          "samplen 2 width 2 font 'sans,22'\n");
 }
