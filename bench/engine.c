@@ -66,7 +66,7 @@ static void add_tensor(synthetic *s, const char *name, int64_t rows, int64_t col
                       .file = "memory"};
     x->shape[0] = rows ? rows : columns;
     x->shape[1] = rows ? columns : 0;
-    x->n_bytes = (size_t)((rows ? rows : 1) * columns) * ifm_dtype_bytes(s->dtype);
+    x->n_bytes = (size_t)((rows ? rows : 1) * columns) * ifm_dtype_block_bytes(s->dtype);
     s->bytes += x->n_bytes;
 }
 
@@ -92,7 +92,7 @@ static void add_layer(synthetic *s, const ifm_config *c, int layer)
 
 static void fill_tensor(const ifm_tensor *x, unsigned char *at, ifm_random *random)
 {
-    const size_t size = ifm_dtype_bytes(x->dtype);
+    const size_t size = ifm_dtype_block_bytes(x->dtype);
     const bool gain = strstr(x->name, "ln_") && strstr(x->name, "weight");
     for (size_t i = 0; i < x->n_bytes / size; i++) {
         const float v = (float)((ifm_random_unit(random) - 0.5) * 0.08) + (gain ? 1 : 0);
@@ -274,7 +274,7 @@ static arguments parse(int argc, char **argv)
         else if (!strcmp(argv[i], "--huge"))
             a.huge = true;
         else if (!strcmp(argv[i], "--dtype")) {
-            for (int d = 0; d < IFM_DTYPE_COUNT; d++)
+            for (int d = 0; d < IFM_DTYPE_FLOAT_COUNT; d++)
                 a.dtype =
                     !strcmp(next, ifm_dtype_name((ifm_dtype)d)) ? (ifm_dtype)d : a.dtype;
             i++;

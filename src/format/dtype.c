@@ -1,25 +1,53 @@
 #include "format/dtype.h"
 
 #include <string.h>
+#include <strings.h>
+
+typedef struct dtype_info {
+    const char *name;
+    uint16_t bytes, numbers; /* of a block */
+} dtype_info;
+
+static const dtype_info *info_of(ifm_dtype dtype)
+{
+    static const dtype_info infos[] = {
+#define X(NAME, name, bytes) [IFM_DTYPE_##NAME] = {name, bytes, 1},
+        IFM_DTYPE_FLOAT_LIST(X)
+#undef X
+#define X(NAME, name, bytes, numbers) [IFM_DTYPE_##NAME] = {name, bytes, numbers},
+            IFM_DTYPE_QUANT_LIST(X)
+#undef X
+    };
+    static const dtype_info unknown = {"unknown", 0, 1};
+    return (unsigned)dtype < IFM_DTYPE_COUNT ? &infos[dtype] : &unknown;
+}
 
 const char *ifm_dtype_name(ifm_dtype dtype)
 {
-    static const char *const names[] = {
-#define X(NAME, name, bytes) name,
-        IFM_DTYPE_LIST(X)
-#undef X
-    };
-    return (unsigned)dtype < IFM_DTYPE_COUNT ? names[dtype] : "unknown";
+    return info_of(dtype)->name;
 }
 
-size_t ifm_dtype_bytes(ifm_dtype dtype)
+ifm_dtype ifm_dtype_of_name(const char *name)
 {
-    static const uint8_t sizes[] = {
-#define X(NAME, name, bytes) bytes,
-        IFM_DTYPE_LIST(X)
-#undef X
-    };
-    return (unsigned)dtype < IFM_DTYPE_COUNT ? sizes[dtype] : 0;
+    int i = 0;
+    while (i < IFM_DTYPE_COUNT && strcasecmp(name, info_of((ifm_dtype)i)->name) != 0)
+        i++;
+    return (ifm_dtype)i;
+}
+
+int64_t ifm_dtype_block(ifm_dtype dtype)
+{
+    return info_of(dtype)->numbers;
+}
+
+size_t ifm_dtype_block_bytes(ifm_dtype dtype)
+{
+    return info_of(dtype)->bytes;
+}
+
+int64_t ifm_dtype_bytes_of(ifm_dtype dtype, int64_t n)
+{
+    return n / info_of(dtype)->numbers * info_of(dtype)->bytes;
 }
 
 static float float_of_bits(uint32_t bits)

@@ -414,7 +414,7 @@ uint64_t ifm_tensor_count_nonfinite(const ifm_tensor *tensor)
         return count_16(tensor->data, tensor->n_bytes / 2, 0x7c00);
     case IFM_DTYPE_BF16:
         return count_16(tensor->data, tensor->n_bytes / 2, 0x7f80);
-    case IFM_DTYPE_COUNT:
+    default:
         break;
     }
     return 0;

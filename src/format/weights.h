@@ -20,23 +20,29 @@ typedef struct ifm_tensor {
     const char *name; /* borrowed from the ifm_weights */
     ifm_dtype dtype;
     int32_t n_dimensions;
-    int64_t shape[IFM_MAX_DIMENSIONS]; /* outermost first, as safetensors writes it */
-    const void *data; /* row-major, at any address: the header of the hub's own gpt2 and
+    int64_t shape[IFM_MAX_DIMENSIONS]; /* outermost first, as safetensors writes it; GGUF
+                                          files write it reversed */
+    const void *
+        data; /* row-major, rows of a quantized type are whole blocks, at any address: the header of the hub's own gpt2 and
                          distilgpt2 files has an odd length */
     size_t n_bytes;
     const char *file; /* for messages; borrowed */
 } ifm_tensor;
 
 typedef struct ifm_weights ifm_weights;
+typedef struct ifm_gguf ifm_gguf;
 
 /* Opens the weights in the directory `path`: model.safetensors, or the shards that
- * model.safetensors.index.json names; or, when `path` is a .safetensors file, that file.
+ * model.safetensors.index.json names; or, when `path` is a .safetensors or .gguf file, that file.
  * Checks every name, type, shape and offset before it returns; reads no weights. Tensors
  * of types that are not computed with (I64, U8, BOOL and so on: GPT-2 files carry masks)
  * are checked and left out. The caller closes *out. Errors: NOT_FOUND, IO, FORMAT, LIMIT,
  * NO_MEMORY. */
 ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err);
 void ifm_weights_close(ifm_weights *self);
+
+/* The metadata, when the weights came from a GGUF file; else NULL. Borrowed. */
+const ifm_gguf *ifm_weights_gguf(const ifm_weights *self);
 
 /* NULL when there is no such tensor. The weights are read-only: thread-safe. */
 const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name);

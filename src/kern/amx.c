@@ -111,7 +111,7 @@ ALWAYS_INLINE void pack_rows(const ifm_product *p, int64_t t0, int64_t t1, int p
     {                                                                                    \
         pack_rows(p, t0, t1, x_parts[IFM_DTYPE_##NAME], packed);                         \
     }
-IFM_DTYPE_LIST(DEFINE_PACK)
+IFM_DTYPE_FLOAT_LIST(DEFINE_PACK)
 #undef DEFINE_PACK
 
 /* Interleaves the leading halves of two rows of 16 columns: word 2n of column n is the
@@ -338,6 +338,6 @@ void ifm_kern_amx(ifm_kern *table)
     table->pack[IFM_DTYPE_##NAME] = pack_##NAME;                                         \
     table->gemm[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = gemm_kn_##NAME;                       \
     table->gemm_from[IFM_DTYPE_##NAME] = FROM_ROWS;
-    IFM_DTYPE_LIST(FILL)
+    IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
 }

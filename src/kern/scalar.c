@@ -48,7 +48,7 @@ static void product(const ifm_product *p, ifm_layout layout, ifm_dtype dtype)
         for (int64_t i = 0; i < n; i++)                                                  \
             y[i] = read_number(x, i, IFM_DTYPE_##NAME);                                  \
     }
-IFM_DTYPE_LIST(DEFINE_PRODUCT)
+IFM_DTYPE_FLOAT_LIST(DEFINE_PRODUCT)
 
 static void layer_norm(float *y, const float *x, const float *gain, const float *bias,
                        int64_t n, float eps)
@@ -162,6 +162,6 @@ void ifm_kern_scalar(ifm_kern *table)
     table->product[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = product_kn_##NAME;                 \
     table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
     table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;
-    IFM_DTYPE_LIST(FILL)
+    IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
 }

@@ -74,7 +74,7 @@ static inline void fill_shared(ifm_kern *table)
     table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
     table->gemm[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = gemm_kn_##NAME;                       \
     table->gemm_from[IFM_DTYPE_##NAME] = GEMM_FROM;
-    IFM_DTYPE_LIST(FILL)
+    IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
 }
 

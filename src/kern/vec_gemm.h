@@ -145,5 +145,5 @@ ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, float *panels)
     {                                                                                    \
         gemm_kn(p, IFM_DTYPE_##NAME, scratch);                                           \
     }
-IFM_DTYPE_LIST(DEFINE_GEMM)
+IFM_DTYPE_FLOAT_LIST(DEFINE_GEMM)
 #undef DEFINE_GEMM

@@ -214,5 +214,5 @@ ALWAYS_INLINE void product_nk(const ifm_product *p, ifm_dtype dtype)
     {                                                                                    \
         product_nk(p, IFM_DTYPE_##NAME);                                                 \
     }
-IFM_DTYPE_LIST(DEFINE_PRODUCT)
+IFM_DTYPE_FLOAT_LIST(DEFINE_PRODUCT)
 #undef DEFINE_PRODUCT

@@ -10,7 +10,7 @@
             v_store_part(y + i, v_load_number_part(x, i, n - i, IFM_DTYPE_##NAME),       \
                          n - i);                                                         \
     }
-IFM_DTYPE_LIST(DEFINE_TO_F32)
+IFM_DTYPE_FLOAT_LIST(DEFINE_TO_F32)
 #undef DEFINE_TO_F32
 
 static inline float row_sum(const float *x, int64_t n)

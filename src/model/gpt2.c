@@ -63,8 +63,8 @@ static void embed(const pass *self)
 {
     const ifm_tensor *wte = self->model->gpt2.wte, *wpe = self->model->gpt2.wpe;
     const ifm_kern *kern = self->team.kern;
-    const int64_t wte_row = self->c * (int64_t)ifm_dtype_bytes(wte->dtype);
-    const int64_t wpe_row = self->c * (int64_t)ifm_dtype_bytes(wpe->dtype);
+    const int64_t wte_row = self->c * (int64_t)ifm_dtype_block_bytes(wte->dtype);
+    const int64_t wpe_row = self->c * (int64_t)ifm_dtype_block_bytes(wpe->dtype);
     float *position = (float *)self->team.scratch; /* [C] */
     for (int32_t i = self->team.thread; i < self->session->n_rows;
          i += self->team.threads) {

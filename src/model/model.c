@@ -36,7 +36,7 @@ static char *name_of(const char *path)
 static void count_matrix(ifm_model *self, const ifm_linear *linear, int64_t bytes[])
 {
     const int64_t n = linear->w.k * linear->w.n;
-    const int64_t size = n * (int64_t)ifm_dtype_bytes(linear->w.dtype);
+    const int64_t size = n * (int64_t)ifm_dtype_block_bytes(linear->w.dtype);
     self->info.decode_bytes += size;
     bytes[linear->w.dtype] += size;
     self->info.parameters += n;
@@ -75,7 +75,7 @@ static void describe(ifm_model *self)
         most = bytes[i] > bytes[most] ? (ifm_dtype)i : most;
         self->info.weight_bytes += bytes[i];
     }
-    self->info.weight_bytes += vectors * (int64_t)ifm_dtype_bytes(most);
+    self->info.weight_bytes += vectors * (int64_t)ifm_dtype_block_bytes(most);
     self->info.dtype = ifm_dtype_name(most);
     self->info.family = ifm_family_name(c->family);
     self->info.kernels = self->kern->name;

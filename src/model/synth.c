@@ -164,7 +164,7 @@ static const char *type_name(ifm_dtype dtype)
 static void write_header(const plan *self, ifm_buffer *out)
 {
     const ifm_synth_options *options = self->options;
-    int64_t size = (int64_t)ifm_dtype_bytes(options->dtype);
+    int64_t size = (int64_t)ifm_dtype_block_bytes(options->dtype);
     unsigned char length[8] = {0};
     ifm_buffer_append(out, length, sizeof length);
     ifm_buffer_printf(out,
@@ -225,7 +225,7 @@ static void fill(unsigned char *out, int64_t n, ifm_dtype dtype, ifm_random *ran
             memcpy(out + 2 * i, &half, sizeof half);
             break;
         case IFM_DTYPE_F32:
-        case IFM_DTYPE_COUNT:
+        default:
             memcpy(out + 4 * i, &x, sizeof x);
             break;
         }
@@ -266,7 +266,7 @@ static int64_t write_chunk(const writing *self, int64_t chunk, unsigned char *bu
 {
     const tensor_plan *tensor = tensor_of(self->plan, chunk);
     ifm_dtype dtype = self->plan->options->dtype;
-    int64_t size = (int64_t)ifm_dtype_bytes(dtype);
+    int64_t size = (int64_t)ifm_dtype_block_bytes(dtype);
     int64_t begin = (chunk - tensor->first_chunk) * CHUNK;
     int64_t n = count_of(tensor) - begin;
     n = n < CHUNK ? n : CHUNK;
@@ -281,7 +281,7 @@ static void write_chunks(void *arg, int thread)
 {
     writing *self = arg;
     const ifm_synth_options *options = self->plan->options;
-    int64_t size = (int64_t)ifm_dtype_bytes(options->dtype);
+    int64_t size = (int64_t)ifm_dtype_block_bytes(options->dtype);
     unsigned char *buffer = self->buffers + (size_t)thread * CHUNK * (size_t)size;
     for (;;) {
         int64_t chunk = atomic_fetch_add(&self->next_chunk, 1);
@@ -304,7 +304,7 @@ static ifm_status run_writers(writing *self, ifm_error *err)
     const ifm_synth_options *options = self->plan->options;
     int threads = options->threads > 0 ? options->threads : DEFAULT_THREADS;
     ifm_pool *pool = NULL;
-    self->buffers = malloc((size_t)threads * CHUNK * ifm_dtype_bytes(options->dtype));
+    self->buffers = malloc((size_t)threads * CHUNK * ifm_dtype_block_bytes(options->dtype));
     ifm_status st = ifm_pool_new(threads, &pool, err);
     if (st == IFM_OK && self->buffers == NULL)
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory to write it", self->path);

@@ -107,7 +107,7 @@ static void line(const char *name, double seconds, double bytes, double operatio
 static void bench_products(subject *s, int64_t t, bool many)
 {
     for (int layout = 0; layout < IFM_LAYOUT_COUNT; layout++)
-        for (int dtype = 0; dtype < IFM_DTYPE_COUNT; dtype++) {
+        for (int dtype = 0; dtype < IFM_DTYPE_FLOAT_COUNT; dtype++) {
             char name[64];
             const bool kn = layout == IFM_LAYOUT_KN;
             const int64_t n = kn ? F : V;
@@ -130,7 +130,7 @@ static void bench_products(subject *s, int64_t t, bool many)
                      kn ? "kn" : "nk", ifm_dtype_name((ifm_dtype)dtype), (int)t);
             const double seconds = time_of(many ? run_gemm : run_product, s);
             line(name, seconds,
-                 (double)(C * n) * (double)ifm_dtype_bytes((ifm_dtype)dtype),
+                 (double)(C * n) * (double)ifm_dtype_block_bytes((ifm_dtype)dtype),
                  2.0 * (double)(t * C * n));
         }
 }

@@ -31,7 +31,7 @@ float *random_floats(check *c, int64_t n, float scale)
 
 unsigned char *random_numbers(check *c, int64_t n, ifm_dtype dtype, float scale)
 {
-    const size_t size = ifm_dtype_bytes(dtype);
+    const size_t size = ifm_dtype_block_bytes(dtype);
     unsigned char *x = (unsigned char *)allocate((size_t)n * size + 1) + 1;
     for (int64_t i = 0; i < n; i++) {
         const float v = (float)ifm_random_normal(&c->random) * scale;

@@ -134,7 +134,7 @@ void check_products(check *c)
 {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int layout = 0; layout < IFM_LAYOUT_COUNT; layout++)
-            for (int dtype = 0; dtype < IFM_DTYPE_COUNT; dtype++)
+            for (int dtype = 0; dtype < IFM_DTYPE_FLOAT_COUNT; dtype++)
                 for (int many = 0; many < 2; many++) {
                     if (many && !c->tested->gemm[layout][dtype])
                         continue;

@@ -17,7 +17,7 @@ static const int64_t lengths[] = {1,  2,  3,  7,  8,   9,   15,   16,
 
 static void check_to_f32(check *c, int64_t n)
 {
-    for (int d = 0; d < IFM_DTYPE_COUNT; d++) {
+    for (int d = 0; d < IFM_DTYPE_FLOAT_COUNT; d++) {
         unsigned char *x = random_numbers(c, n, (ifm_dtype)d, 1);
         float *a = guarded_new(n), *b = guarded_new(n);
         c->reference->to_f32[d](a, x, n);

@@ -99,9 +99,9 @@ static void nan_with_a_small_payload_stays_nan(void **state)
 static void sizes_and_names(void **state)
 {
     (void)state;
-    assert_int_equal(ifm_dtype_bytes(IFM_DTYPE_F32), 4);
-    assert_int_equal(ifm_dtype_bytes(IFM_DTYPE_F16), 2);
-    assert_int_equal(ifm_dtype_bytes(IFM_DTYPE_BF16), 2);
+    assert_int_equal(ifm_dtype_block_bytes(IFM_DTYPE_F32), 4);
+    assert_int_equal(ifm_dtype_block_bytes(IFM_DTYPE_F16), 2);
+    assert_int_equal(ifm_dtype_block_bytes(IFM_DTYPE_BF16), 2);
     assert_string_equal(ifm_dtype_name(IFM_DTYPE_BF16), "bf16");
     assert_string_equal(ifm_dtype_name(IFM_DTYPE_COUNT), "unknown");
 }

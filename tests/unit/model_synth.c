@@ -127,7 +127,7 @@ static void tensors_have_shape_and_scale(void **state)
 static void types_and_odd_addresses(void **state)
 {
     (void)state;
-    for (ifm_dtype dtype = IFM_DTYPE_F32; dtype < IFM_DTYPE_COUNT; dtype++) {
+    for (ifm_dtype dtype = IFM_DTYPE_F32; dtype < IFM_DTYPE_FLOAT_COUNT; dtype++) {
         make((ifm_synth_options){.dtype = dtype, .odd_addresses = true});
         ifm_weights *weights;
         assert_int_equal(ifm_weights_open(directory, &weights, NULL), IFM_OK);
