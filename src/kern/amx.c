@@ -20,6 +20,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "kern/blocks.h"
 #include "kern/tables.h"
 #include "os/cpu.h"
@@ -324,20 +325,28 @@ static void gemm_kn_BF16(const ifm_product *p, void *scratch)
     gemm_kn(p, IFM_DTYPE_BF16, 1, scratch);
 }
 
+static size_t packed_bytes(int64_t t, int64_t k)
+{
+    return MAX_PARTS * 2 * ifm_align_up((size_t)t, STRIP) *
+           ifm_align_up((size_t)k, DEPTH);
+}
+
 void ifm_kern_amx(ifm_kern *table)
 {
+    /* In the order of the types: nothing is left out; x₂w₂ is; x keeps 16 bits. */
+    static const float rounding[] = {0, 0x1p-16f, 0x1p-17f};
     const size_t strips = (size_t)GROUP * K_BLOCK / DEPTH * MAX_PARTS * 2 * TILE_BYTES;
     table->name = "amx";
     table->needs |= IFM_CPU_AMX_BF16 | IFM_CPU_AVX512_BF16;
-    table->rounding[IFM_DTYPE_F16] = 0x1p-16f; /* x₂w₂ is left out */
-    table->rounding[IFM_DTYPE_BF16] = 0x1p-17f;
-    table->pack_bytes_per_number = MAX_PARTS * 2;
     if (table->scratch_bytes < strips)
         table->scratch_bytes = strips;
 #define FILL(NAME, name, bytes)                                                          \
-    table->pack[IFM_DTYPE_##NAME] = pack_##NAME;                                         \
-    table->gemm[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = gemm_kn_##NAME;                       \
-    table->gemm_from[IFM_DTYPE_##NAME] = FROM_ROWS;
+    table->ways[IFM_LAYOUT_KN][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
+        (ifm_way){.multiply = gemm_kn_##NAME,                                            \
+                  .pack = pack_##NAME,                                                   \
+                  .packed_bytes = packed_bytes,                                          \
+                  .from_rows = FROM_ROWS,                                                \
+                  .rounding = rounding[IFM_DTYPE_##NAME]};
     IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
 }

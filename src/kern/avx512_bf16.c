@@ -101,11 +101,11 @@ static void multiply_block(const ifm_product *p, const split_row *x, int64_t k0,
 }
 
 /* With more rows of x, arithmetic counts again: the widened weights serve all of them. */
-static void product_nk_split(const ifm_product *p)
+static void product_nk_split(const ifm_product *p, void *scratch)
 {
     split_row x;
     if (p->t > 1) {
-        product_nk_BF16(p);
+        product_nk_BF16(p, scratch);
         return;
     }
     for (int64_t k = p->k0; k < p->k1; k += K_BLOCK) {
@@ -119,6 +119,6 @@ void ifm_kern_avx512_bf16(ifm_kern *table)
 {
     table->name = "avx512-bf16";
     table->needs |= IFM_CPU_AVX512_BF16;
-    table->product[IFM_LAYOUT_NK][IFM_DTYPE_BF16] = product_nk_split;
-    table->rounding[IFM_DTYPE_BF16] = 0x1p-17f;
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_BF16][IFM_WAY_ONE] =
+        (ifm_way){.multiply = product_nk_split, .from_rows = 1, .rounding = 0x1p-17f};
 }

@@ -84,3 +84,16 @@ ifm_status ifm_kernels_find(const char *name, const ifm_kern **out, ifm_error *e
                     "available: %s",
                     wanted, names_available(names, sizeof names));
 }
+
+const ifm_way *ifm_kern_way(const ifm_kern *kern, ifm_layout layout, ifm_dtype dtype,
+                            int64_t t, bool exact)
+{
+    const ifm_way *ways = exact && ifm_dtype_is_quantized(dtype)
+                              ? kern->exact[dtype]
+                              : kern->ways[layout][dtype];
+    const ifm_way *best = &ways[IFM_WAY_ONE];
+    for (int rank = 0; rank < IFM_WAY_COUNT; rank++)
+        if (ways[rank].multiply && ways[rank].from_rows <= t)
+            best = &ways[rank];
+    return best;
+}

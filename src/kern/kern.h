@@ -7,7 +7,7 @@
  *
  * A weight matrix lies in one of two ways, and is used where it lies:
  *     KN   [K in, N out]: GPT-2's Conv1D;       y[n] = Σ_k x[k] w[k][n]
- *     NK   [N out, K in]: the tied output head; y[n] = Σ_k x[k] w[n][k]
+ *     NK   [N out, K in]: all others;           y[n] = Σ_k x[k] w[n][k]
  *
  * Functions of a table work on one thread's part. A result does not depend on how the
  * columns are divided among threads: each output is summed in an order that its own
@@ -39,20 +39,43 @@ typedef struct ifm_product {
     int64_t k0, k1;
     int64_t n0, n1;
     bool accumulate;
-    const void *packed; /* x as the table's `pack` lays it out, or NULL */
+    const void *packed; /* x as the way's `pack` lays it out, or NULL */
 } ifm_product;
 
-typedef void (*ifm_product_fn)(const ifm_product *p);
+/* With quantized weights, which are always NK, k0 is 0 and k1 is K = w_stride. */
 
-/* The same for many rows, with `scratch` to lay blocks of weights in (64-byte aligned,
- * scratch_bytes of the table). */
-typedef void (*ifm_gemm_fn)(const ifm_product *p, void *scratch);
+/* One way of computing products with one type of matrix, good from so many rows of x on. */
+typedef struct ifm_way {
+    /* NULL: there is no such way. `scratch` is the thread's own (64-byte aligned,
+     * scratch_bytes of the table): to lay blocks of weights in. */
+    void (*multiply)(const ifm_product *p, void *scratch);
+    /* Lays rows [t0, t1) of x out as multiply wants them, t0 a multiple of
+     * IFM_KERN_PACK_ROWS, into the place of all rows, `packed` (64-byte aligned,
+     * packed_bytes): threads pack parts, then all multiply. NULL: multiply reads x. Ways
+     * with the same `pack` read the same, whatever the type of their weights. */
+    void (*pack)(const ifm_product *p, int64_t t0, int64_t t1, void *packed);
+    size_t (*packed_bytes)(int64_t t, int64_t k);
+    int64_t from_rows; /* least T for which it is the fastest, ≥ 1 */
+    /* What a term of the sum may be off by, in proportion, beyond f32: 2⁻¹⁷ where x is
+     * split into two bf16 parts; 0: nothing. */
+    float rounding;
+    bool eight_bit; /* x is rounded to 8 bits as kern/q8.h says: then beside that */
+} ifm_way;
+
+/* Ways in rising order of from_rows; the last one that T reaches is taken. */
+typedef enum ifm_way_rank {
+    IFM_WAY_ONE,  /* from one row on */
+    IFM_WAY_FEW,  /* a short prompt, a small batch: the weights' reading still counts */
+    IFM_WAY_MANY, /* bound by arithmetic */
+    IFM_WAY_COUNT,
+} ifm_way_rank;
 
 typedef enum ifm_kern_activation {
     IFM_KERN_LINEAR,
     IFM_KERN_GELU_NEW, /* x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), Hendrycks 2016 */
     IFM_KERN_GELU,     /* x/2 (1 + erf(x/√2)) */
     IFM_KERN_RELU,
+    IFM_KERN_SILU, /* x / (1 + exp(-x)) */
     IFM_KERN_ACTIVATION_COUNT,
 } ifm_kern_activation;
 
@@ -108,24 +131,24 @@ typedef struct ifm_kern {
     void (*layer_norm)(float *y, const float *x, const float *gain, const float *bias,
                        int64_t n, float eps);
 
-    /* Products of few rows, bound by reading w. */
-    ifm_product_fn product[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
+    /* y = x / √(mean of squares + eps) ∘ gain (Zhang and Sennrich 2019), n ≥ 1. y may be
+     * x. */
+    void (*rms_norm)(float *y, const float *x, const float *gain, int64_t n, float eps);
 
-    /* Products of many rows, bound by arithmetic; NULL: use `product`. */
-    ifm_gemm_fn gemm[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT];
-    int64_t gemm_from[IFM_DTYPE_COUNT]; /* least T for which gemm is the faster one */
-    /* A table whose gemm wants x laid out its own way has, for each type of w, a function
-     * that packs rows [t0, t1) of the whole product p, t0 a multiple of PACK_ROWS; threads
-     * pack parts, then all multiply. NULL: gemm reads x. `packed` is 64-byte aligned and
-     * holds pack_bytes_per_number bytes for each number of x, with T and K rounded up to
-     * multiples of IFM_KERN_PACK_ROWS. */
-    void (*pack[IFM_DTYPE_COUNT])(const ifm_product *p, int64_t t0, int64_t t1,
-                                  void *packed);
-    size_t pack_bytes_per_number;
-    /* What products may be off by for each term, beyond what summing in f32 is: 2⁻¹⁷ where
-     * x is split into two bf16 parts; 0: nothing. */
-    float rounding[IFM_DTYPE_COUNT];
-    size_t scratch_bytes; /* of scratch that gemm needs, per thread */
+    /* Turns pairs of components of `heads` heads, each of d floats, one after another, by
+     * angles whose cosines and sines are cos[r/2], sin[r/2] (Su et al. 2021): pairs
+     * (i, i + r/2), or (2i, 2i + 1) when `interleaved`; components from r on stay. */
+    void (*rotate)(float *x, int64_t heads, int64_t d, int64_t r, const float *cos,
+                   const float *sin, bool interleaved);
+
+    /* y ∘= x: the second factor of a gated unit. */
+    void (*multiply)(float *y, const float *x, int64_t n);
+
+    /* How products are computed. Quantized types have two sets: `ways`, which may round x
+     * to 8 bits, and `exact`, which keep it; plain types are always exact. */
+    ifm_way ways[IFM_LAYOUT_COUNT][IFM_DTYPE_COUNT][IFM_WAY_COUNT];
+    ifm_way exact[IFM_DTYPE_COUNT][IFM_WAY_COUNT]; /* quantized, NK */
+    size_t scratch_bytes; /* of scratch that ways need, per thread */
 
     void (*epilogue)(const ifm_epilogue *e);
 
@@ -139,6 +162,11 @@ typedef struct ifm_kern {
      * Undefined for NaN. */
     void (*max_sum_exp)(const float *x, int64_t n, float *max, double *sum);
 } ifm_kern;
+
+/* The way of `kern` for a product of t rows; `exact` matters to quantized types only. Never
+ * NULL: every table has a way from one row on. */
+const ifm_way *ifm_kern_way(const ifm_kern *kern, ifm_layout layout, ifm_dtype dtype,
+                            int64_t t, bool exact);
 
 /* The tables that this build has and this processor can run, worst first, at most `cap` of
  * them; returns how many there are. The first is always "scalar". */

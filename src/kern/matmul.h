@@ -1,5 +1,6 @@
 /*
- * y = f(x W + bias), by all threads of a pool together.
+ * y = f(x W + bias), by all threads of a pool together; several products with the same x
+ * (queries, keys and values; gate and up) in one go.
  *
  * Few rows (decode): bound by reading W, so W must be read in long runs. A KN matrix is cut
  * along K into slices that lie contiguous in the file, whose partial sums are added
@@ -24,6 +25,9 @@ typedef struct ifm_matrix {
     int64_t k, n;
 } ifm_matrix;
 
+/* Rows of x that each thread lays out for itself: cheaper than waiting for each other. */
+enum { IFM_MATMUL_OWN_NUMBERS = 4096 };
+
 /* One thread's view of those who compute together. */
 typedef struct ifm_team {
     const ifm_kern *kern;
@@ -31,6 +35,7 @@ typedef struct ifm_team {
     int thread, threads;
     float *parts;  /* shared; ifm_matmul_parts floats */
     void *packed;  /* shared; ifm_matmul_packed bytes, 64-byte aligned */
+    void *own;     /* this thread's; ifm_matmul_own bytes, 64-byte aligned */
     void *scratch; /* this thread's; kern->scratch_bytes, 64-byte aligned */
 } ifm_team;
 
@@ -44,16 +49,24 @@ typedef struct ifm_matmul {
     int64_t t;
     ifm_kern_activation activation;
     bool add; /* y += x W + bias; with IFM_KERN_LINEAR only */
+    /* A gated unit (Shazeer 2020): y = f(x W + bias) ∘ (x up), which leaves x up in up_y
+     * [T, N], rows y_stride apart; of W's shape, both NK. NULL: none. */
+    const ifm_matrix *up;
+    float *up_y;
+    bool exact; /* x is not rounded to 8 bits for quantized weights */
 } ifm_matmul;
 
 /* Floats of `parts` that products with at most n columns need, whatever T. */
 size_t ifm_matmul_parts(int64_t n);
 
-/* Bytes of `packed` that products of at most t rows and k wide need; 0 for most tables. */
+/* Bytes of `packed` that products of at most t rows and k wide need, whatever the type. */
 size_t ifm_matmul_packed(const ifm_kern *kern, int64_t t, int64_t k);
+/* Bytes of `own` that products k wide need. */
+size_t ifm_matmul_own(const ifm_kern *kern, int64_t k);
 
-/* Called by every thread of the team with the same job. x must be complete before (a
- * barrier); y is complete after the next barrier, which is the caller's. */
-void ifm_matmul_run(const ifm_team *team, const ifm_matmul *job);
+/* Called by every thread of the team with the same jobs[n], which share x, x_stride and t.
+ * x must be complete before (a barrier, or each thread has made an equal one for itself);
+ * y is complete after the next barrier, which is the caller's. */
+void ifm_matmul_run(const ifm_team *team, const ifm_matmul *jobs, int n);
 
 #endif

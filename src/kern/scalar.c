@@ -35,12 +35,14 @@ static void product(const ifm_product *p, ifm_layout layout, ifm_dtype dtype)
 }
 
 #define DEFINE_PRODUCT(NAME, name, bytes)                                                \
-    static void product_kn_##NAME(const ifm_product *p)                                  \
+    static void product_kn_##NAME(const ifm_product *p, void *scratch)                   \
     {                                                                                    \
+        (void)scratch;                                                                   \
         product(p, IFM_LAYOUT_KN, IFM_DTYPE_##NAME);                                     \
     }                                                                                    \
-    static void product_nk_##NAME(const ifm_product *p)                                  \
+    static void product_nk_##NAME(const ifm_product *p, void *scratch)                   \
     {                                                                                    \
+        (void)scratch;                                                                   \
         product(p, IFM_LAYOUT_NK, IFM_DTYPE_##NAME);                                     \
     }                                                                                    \
     static void to_f32_##NAME(float *y, const void *x, int64_t n)                        \
@@ -64,6 +66,36 @@ static void layer_norm(float *y, const float *x, const float *gain, const float 
         y[i] = (float)((x[i] - mean) * scale * gain[i] + bias[i]);
 }
 
+static void rms_norm(float *y, const float *x, const float *gain, int64_t n, float eps)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += (double)x[i] * x[i];
+    const double scale = 1 / sqrt(squares / (double)n + eps);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)(x[i] * scale * gain[i]);
+}
+
+static void rotate(float *x, int64_t heads, int64_t d, int64_t r, const float *cos,
+                   const float *sin, bool interleaved)
+{
+    const int64_t half = r / 2, step = interleaved ? 2 : 1,
+                  apart = interleaved ? 1 : half;
+    for (int64_t h = 0; h < heads; h++, x += d)
+        for (int64_t i = 0; i < half; i++) {
+            float *a = &x[i * step], *b = a + apart;
+            const float turned = *a * cos[i] - *b * sin[i];
+            *b = *a * sin[i] + *b * cos[i];
+            *a = turned;
+        }
+}
+
+static void multiply(float *y, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] *= x[i];
+}
+
 static float activate(float x, ifm_kern_activation activation)
 {
     switch (activation) {
@@ -73,6 +105,8 @@ static float activate(float x, ifm_kern_activation activation)
         return 0.5f * x * (1 + erff(x * 0.7071067812f));
     case IFM_KERN_RELU:
         return x > 0 ? x : 0;
+    case IFM_KERN_SILU:
+        return x / (1 + expf(-x));
     default:
         return x;
     }
@@ -153,14 +187,19 @@ void ifm_kern_scalar(ifm_kern *table)
     *table = (ifm_kern){
         .name = "scalar",
         .layer_norm = layer_norm,
+        .rms_norm = rms_norm,
+        .rotate = rotate,
+        .multiply = multiply,
         .epilogue = epilogue,
         .attend = attend,
         .argmax = argmax,
         .max_sum_exp = max_sum_exp,
     };
 #define FILL(NAME, name, bytes)                                                          \
-    table->product[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = product_kn_##NAME;                 \
-    table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
+    table->ways[IFM_LAYOUT_KN][IFM_DTYPE_##NAME][IFM_WAY_ONE] =                          \
+        (ifm_way){.multiply = product_kn_##NAME, .from_rows = 1};                        \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_ONE] =                          \
+        (ifm_way){.multiply = product_nk_##NAME, .from_rows = 1};                        \
     table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;
     IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL

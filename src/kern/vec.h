@@ -63,6 +63,8 @@ enum { SPECIALISE = 1 };
 static inline void fill_shared(ifm_kern *table)
 {
     table->layer_norm = layer_norm;
+    table->rms_norm = rms_norm;
+    table->multiply = multiply;
     table->epilogue = epilogue;
     table->attend = attend;
     table->argmax = argmax;
@@ -70,10 +72,12 @@ static inline void fill_shared(ifm_kern *table)
     table->scratch_bytes = GEMM_SCRATCH_BYTES;
 #define FILL(NAME, name, bytes)                                                          \
     table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;                                     \
-    table->product[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = product_kn_##NAME;                 \
-    table->product[IFM_LAYOUT_NK][IFM_DTYPE_##NAME] = product_nk_##NAME;                 \
-    table->gemm[IFM_LAYOUT_KN][IFM_DTYPE_##NAME] = gemm_kn_##NAME;                       \
-    table->gemm_from[IFM_DTYPE_##NAME] = GEMM_FROM;
+    table->ways[IFM_LAYOUT_KN][IFM_DTYPE_##NAME][IFM_WAY_ONE] =                          \
+        (ifm_way){.multiply = product_kn_##NAME, .from_rows = 1};                        \
+    table->ways[IFM_LAYOUT_KN][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
+        (ifm_way){.multiply = gemm_kn_##NAME, .from_rows = GEMM_FROM};                   \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_ONE] =                          \
+        (ifm_way){.multiply = product_nk_##NAME, .from_rows = 1};
     IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
 }

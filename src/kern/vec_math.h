@@ -40,6 +40,11 @@ static inline vec v_gelu(vec x)
     return v_load(lane);
 }
 
+static inline vec v_silu(vec x)
+{
+    return v_div(x, v_add(v_set(1), v_exp(v_mul(x, v_set(-1)))));
+}
+
 static inline vec v_activate(vec x, ifm_kern_activation activation)
 {
     switch (activation) {
@@ -49,6 +54,8 @@ static inline vec v_activate(vec x, ifm_kern_activation activation)
         return v_gelu(x);
     case IFM_KERN_RELU:
         return v_max(x, v_zero());
+    case IFM_KERN_SILU:
+        return v_silu(x);
     default:
         return x;
     }

@@ -206,12 +206,14 @@ ALWAYS_INLINE void product_nk(const ifm_product *p, ifm_dtype dtype)
 }
 
 #define DEFINE_PRODUCT(NAME, name, bytes)                                                \
-    static void product_kn_##NAME(const ifm_product *p)                                  \
+    static void product_kn_##NAME(const ifm_product *p, void *scratch)                   \
     {                                                                                    \
+        (void)scratch;                                                                   \
         product_kn(p, IFM_DTYPE_##NAME);                                                 \
     }                                                                                    \
-    static void product_nk_##NAME(const ifm_product *p)                                  \
+    static void product_nk_##NAME(const ifm_product *p, void *scratch)                   \
     {                                                                                    \
+        (void)scratch;                                                                   \
         product_nk(p, IFM_DTYPE_##NAME);                                                 \
     }
 IFM_DTYPE_FLOAT_LIST(DEFINE_PRODUCT)

@@ -67,6 +67,29 @@ static void layer_norm(float *y, const float *x, const float *gain, const float 
     }
 }
 
+static void rms_norm(float *y, const float *x, const float *gain, int64_t n, float eps)
+{
+    const vec s = v_set(1 / sqrtf(row_squares(x, n, 0) / (float)n + eps));
+    int64_t i = 0;
+    for (; i + VEC <= n; i += VEC)
+        v_store(y + i, v_mul(v_mul(v_load(x + i), s), v_load(gain + i)));
+    if (i < n)
+        v_store_part(
+            y + i,
+            v_mul(v_mul(v_load_part(x + i, n - i), s), v_load_part(gain + i, n - i)),
+            n - i);
+}
+
+static void multiply(float *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VEC <= n; i += VEC)
+        v_store(y + i, v_mul(v_load(y + i), v_load(x + i)));
+    if (i < n)
+        v_store_part(y + i, v_mul(v_load_part(y + i, n - i), v_load_part(x + i, n - i)),
+                     n - i);
+}
+
 static inline vec load_some(const float *p, int64_t n)
 {
     return n < VEC ? v_load_part(p, n) : v_load(p);

@@ -105,6 +105,8 @@ static ifm_status read_sizes(const json_t *json, const char *file, ifm_config *c
         return ifm_fail(err, IFM_ERR_FORMAT,
                         "%s: \"n_embd\" %d is no multiple of \"n_head\" %d", file,
                         config->n_embd, config->n_head);
+    config->n_kv_head = config->n_head;
+    config->head_dim = config->n_embd / config->n_head;
     config->n_inner = 4 * config->n_embd;
     return read_size(json, file, "n_inner", IFM_CONFIG_MAX_INNER, &config->n_inner, err);
 }

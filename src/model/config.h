@@ -31,7 +31,9 @@ enum {
 typedef struct ifm_config {
     ifm_family family;
     int32_t n_embd;      /* C */
-    int32_t n_head;      /* H; C = H D */
+    int32_t n_head;      /* H */
+    int32_t n_kv_head;   /* G, a divisor of H: key-value heads */
+    int32_t head_dim;    /* D; C = H D in GPT-2, not in every Llama */
     int32_t n_layer;     /* L */
     int32_t n_inner;     /* width of the feed-forward layer, 4 C by default */
     int32_t n_positions; /* P */

@@ -9,23 +9,18 @@
  * stands wherever a step reads what another thread wrote. R rows of a pass, C width,
  * H heads, D head width, F width of the feed-forward layer, P positions, V vocabulary.
  */
-#include "model/session.h"
+#include "model/attend.h"
 
 /* One thread in one pass. */
 typedef struct pass {
     ifm_session *session;
     const ifm_model *model;
     ifm_team team;
-    int64_t c, f, h, d, p; /* p: positions of a head's cache */
-    float *x;              /* [R, C] */
-    float *wide;           /* [R, 3C] or [R, F] */
-    float *mixed;          /* [R, C] */
+    int64_t c;
+    float *x;     /* [R, C] */
+    float *wide;  /* [R, 3C] or [R, F] */
+    float *mixed; /* [R, C] */
 } pass;
-
-static float *floats_at(const ifm_session *session, size_t offset)
-{
-    return (float *)(void *)(session->block + offset);
-}
 
 static pass begin_pass(ifm_session *session, int thread)
 {
@@ -34,22 +29,11 @@ static pass begin_pass(ifm_session *session, int thread)
     return (pass){
         .session = session,
         .model = model,
-        .team = {.kern = model->kern,
-                 .pool = session->pool,
-                 .thread = thread,
-                 .threads = ifm_pool_threads(session->pool),
-                 .parts = floats_at(session, session->at.parts),
-                 .packed = session->block + session->at.packed,
-                 .scratch = session->block + session->at.scratch +
-                            (size_t)thread * session->at.scratch_stride},
+        .team = ifm_session_team(session, thread),
         .c = config->n_embd,
-        .f = config->n_inner,
-        .h = config->n_head,
-        .d = config->n_embd / config->n_head,
-        .p = session->at.positions,
-        .x = floats_at(session, session->at.x),
-        .wide = floats_at(session, session->at.wide),
-        .mixed = floats_at(session, session->at.mixed),
+        .x = ifm_session_floats(session, session->at.x),
+        .wide = ifm_session_floats(session, session->at.wide),
+        .mixed = ifm_session_floats(session, session->at.mixed),
     };
 }
 
@@ -86,7 +70,7 @@ static const float *normalise(const pass *self, const ifm_norm *norm, int64_t fi
     const ifm_session_layout *at = &self->session->at;
     const float eps = self->model->config.layer_norm_eps;
     const bool few = n <= IFM_SESSION_FEW_ROWS;
-    float *out = floats_at(self->session, few ? at->few : at->norm);
+    float *out = ifm_session_floats(self->session, few ? at->few : at->norm);
     int64_t begin = 0, end = n;
     if (few)
         out += self->team.thread * IFM_SESSION_FEW_ROWS * at->x_stride;
@@ -106,75 +90,36 @@ static void linear(const pass *self, const ifm_linear *linear, const float *x,
                    int64_t x_stride, float *y, int64_t y_stride, int64_t n,
                    ifm_kern_activation activation, bool add)
 {
-    ifm_matmul_run(&self->team, &(ifm_matmul){.x = x,
-                                              .x_stride = x_stride,
-                                              .w = &linear->w,
-                                              .bias = linear->bias,
-                                              .y = y,
-                                              .y_stride = y_stride,
-                                              .t = n,
-                                              .activation = activation,
-                                              .add = add});
+    ifm_matmul_run(&self->team,
+                   &(ifm_matmul){.x = x,
+                                 .x_stride = x_stride,
+                                 .w = &linear->w,
+                                 .bias = linear->bias,
+                                 .y = y,
+                                 .y_stride = y_stride,
+                                 .t = n,
+                                 .activation = activation,
+                                 .add = add},
+                   1);
     barrier(self);
 }
 
-/* One head's part of a layer's KV cache. */
-static float *keys_of(const pass *self, int32_t layer, int64_t head)
-{
-    return floats_at(self->session, self->session->at.keys) +
-           (layer * self->h + head) * self->p * self->d;
-}
-
-static float *values_of(const pass *self, int32_t layer, int64_t head)
-{
-    return floats_at(self->session, self->session->at.values) +
-           (layer * self->h + head) * self->p * self->d;
-}
-
-/* Copies this pass's keys and values of one head into the cache. */
-static void remember(const pass *self, int32_t layer, int64_t head)
-{
-    const int64_t d = self->d, stride = self->session->at.wide_stride;
-    float *keys = keys_of(self, layer, head), *values = values_of(self, layer, head);
-    for (int32_t i = 0; i < self->session->n_rows; i++) {
-        const int64_t position = self->session->rows[i].position;
-        const float *k = self->wide + i * stride + self->c + head * d;
-        const float *v = k + self->c;
-        float *block = keys + position / IFM_KEY_BLOCK * IFM_KEY_BLOCK * d +
-                       position % IFM_KEY_BLOCK;
-        for (int64_t j = 0; j < d; j++) {
-            block[j * IFM_KEY_BLOCK] = k[j];
-            values[position * d + j] = v[j];
-        }
-    }
-}
-
-/* mixed[i] of rows [first, R) and this thread's heads. Each head is one thread's from the
- * cache to the output, so no barrier stands between. */
+/* mixed[i] of rows [first, R), whose queries, keys and values lie in `wide`. */
 static void attend(const pass *self, int32_t layer, int64_t first)
 {
-    const ifm_session *s = self->session;
-    int64_t begin, end;
-    ifm_pool_part(self->h, 1, self->team.thread, self->team.threads, &begin, &end);
-    for (int64_t head = begin; head < end; head++) {
-        remember(self, layer, head);
-        if (first >= s->n_rows)
-            continue;
-        self->team.kern->attend(&(ifm_attention){
-            .q = self->wide + first * s->at.wide_stride + head * self->d,
-            .q_stride = s->at.wide_stride,
-            .k = keys_of(self, layer, head),
-            .v = values_of(self, layer, head),
-            .out = self->mixed + first * s->at.x_stride + head * self->d,
-            .out_stride = s->at.x_stride,
-            .t = s->n_rows - first,
-            .d = self->d,
-            .first = s->rows[first].position,
-            .scale = ifm_config_attention_scale(&self->model->config, layer),
-            .scores = floats_at(s, s->at.scores) +
-                      self->team.thread * IFM_ATTENTION_ROWS * self->p,
-        });
-    }
+    const ifm_session_layout *at = &self->session->at;
+    ifm_attend_run(self->session, &self->team,
+                   &(ifm_attend){
+                       .layer = layer,
+                       .first = first,
+                       .q = self->wide,
+                       .k = self->wide + self->c,
+                       .v = self->wide + 2 * self->c,
+                       .stride = at->wide_stride,
+                       .out = self->mixed,
+                       .out_stride = at->x_stride,
+                       .scale = ifm_config_attention_scale(&self->model->config, layer),
+                   });
     barrier(self);
 }
 
@@ -230,6 +175,6 @@ void ifm_gpt2_forward(void *session, int thread)
         return;
     const float *norm = normalise(&self, &self.model->gpt2.ln_f, last, 1);
     linear(&self, &self.model->gpt2.head, norm, self.session->at.x_stride,
-           floats_at(self.session, self.session->at.logits), self.model->config.n_vocab,
-           1, IFM_KERN_LINEAR, false);
+           ifm_session_floats(self.session, self.session->at.logits),
+           self.model->config.n_vocab, 1, IFM_KERN_LINEAR, false);
 }

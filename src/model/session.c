@@ -56,6 +56,8 @@ static ifm_session_layout layout_of(const ifm_model *model, int32_t positions,
     at.wide = place_floats(&at.bytes, at.rows, at.wide_stride);
     at.mixed = place_floats(&at.bytes, at.rows, at.x_stride);
     at.packed = place(&at.bytes, ifm_matmul_packed(model->kern, at.rows, wide));
+    at.own_stride = ifm_align_up(ifm_matmul_own(model->kern, wide), LINE);
+    at.own = place(&at.bytes, (size_t)threads * at.own_stride);
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
     at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);
     at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);
@@ -107,6 +109,21 @@ done:
     }
     *out = self;
     return status;
+}
+
+ifm_team ifm_session_team(ifm_session *session, int thread)
+{
+    const ifm_session_layout *at = &session->at;
+    return (ifm_team){
+        .kern = session->model->kern,
+        .pool = session->pool,
+        .thread = thread,
+        .threads = ifm_pool_threads(session->pool),
+        .parts = ifm_session_floats(session, at->parts),
+        .packed = session->block + at->packed,
+        .own = session->block + at->own + (size_t)thread * at->own_stride,
+        .scratch = session->block + at->scratch + (size_t)thread * at->scratch_stride,
+    };
 }
 
 void ifm_session_free(ifm_session *session)

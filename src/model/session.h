@@ -38,8 +38,10 @@ typedef struct ifm_session_layout {
     size_t wide;   /* [R, 3C] queries, keys, values; [R, F] the feed-forward layer */
     size_t mixed;  /* [R, C] attention's output */
     size_t packed; /* see ifm_matmul_packed */
-    size_t parts;  /* see ifm_matmul_parts */
-    size_t scores; /* [threads, ATTENTION_ROWS, P] */
+    size_t own;    /* [threads] own_stride bytes, see ifm_matmul_own */
+    size_t own_stride;
+    size_t parts;          /* see ifm_matmul_parts */
+    size_t scores;         /* [threads, ATTENTION_ROWS, P] */
     size_t scratch_stride; /* bytes of scratch a thread: for the kernels, or [C] floats */
     size_t scratch;        /* [threads] scratch_stride bytes */
     size_t logits;         /* [V] */
@@ -59,6 +61,15 @@ struct ifm_session {
     int32_t n_rows;
     bool want_logits; /* of the last row */
 };
+
+/* One thread's view of the session's team. */
+ifm_team ifm_session_team(ifm_session *session, int thread);
+
+/* The floats at an offset of the block. */
+static inline float *ifm_session_floats(const ifm_session *session, size_t offset)
+{
+    return (float *)(void *)(session->block + offset);
+}
 
 /* One pass over session->rows: appends them to the KV cache and, when want_logits is set,
  * computes the logits of the last. A task for the session's pool. */

@@ -304,7 +304,8 @@ static ifm_status run_writers(writing *self, ifm_error *err)
     const ifm_synth_options *options = self->plan->options;
     int threads = options->threads > 0 ? options->threads : DEFAULT_THREADS;
     ifm_pool *pool = NULL;
-    self->buffers = malloc((size_t)threads * CHUNK * ifm_dtype_block_bytes(options->dtype));
+    self->buffers =
+        malloc((size_t)threads * CHUNK * ifm_dtype_block_bytes(options->dtype));
     ifm_status st = ifm_pool_new(threads, &pool, err);
     if (st == IFM_OK && self->buffers == NULL)
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory to write it", self->path);

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "check.h"
-#include "kern/matmul.h"
 
 enum { REPEATS = 7 };
 static const double SECONDS_EACH = 0.02;
@@ -17,10 +16,8 @@ enum { C = 768, F = 3072, V = 8192, P = 512, D = 64 };
 typedef struct subject {
     const ifm_kern *kern;
     ifm_product product;
-    ifm_gemm_fn gemm;
-    void (*pack)(const ifm_product *p, int64_t t0, int64_t t1, void *packed);
-    void *packed;
-    ifm_product_fn multiply;
+    const ifm_way *way;
+    void *packed; /* for the way */
     ifm_attention attention;
     float *x, *y;
     unsigned char *w;
@@ -52,16 +49,11 @@ static double time_of(void (*run)(subject *), subject *s)
     return least;
 }
 
-static void run_product(subject *s)
+static void run_way(subject *s)
 {
-    s->multiply(&s->product);
-}
-
-static void run_gemm(subject *s)
-{
-    if (s->product.packed)
-        s->pack(&s->product, 0, s->product.t, s->packed);
-    s->gemm(&s->product, s->scratch);
+    if (s->way->pack)
+        s->way->pack(&s->product, 0, s->product.t, s->packed);
+    s->way->multiply(&s->product, s->scratch);
 }
 
 static void run_attend(subject *s)
@@ -104,35 +96,42 @@ static void line(const char *name, double seconds, double bytes, double operatio
            bytes / seconds * 1e-9, operations / seconds * 1e-9);
 }
 
-static void bench_products(subject *s, int64_t t, bool many)
+/* The way that products of t rows go. */
+static void bench_product(subject *s, int64_t t, ifm_layout layout, ifm_dtype dtype)
+{
+    static const char *const ranks[IFM_WAY_COUNT] = {"one", "few", "many"};
+    const bool kn = layout == IFM_LAYOUT_KN;
+    const int64_t n = kn ? F : V;
+    char name[64];
+    s->way = ifm_kern_way(s->kern, layout, dtype, t, false);
+    if (!s->way->multiply)
+        return;
+    int rank = 0;
+    while (&s->kern->ways[layout][dtype][rank] != s->way)
+        rank++;
+    s->product = (ifm_product){.x = s->x,
+                               .x_stride = C + 16,
+                               .w = s->w,
+                               .w_stride = kn ? n : C,
+                               .y = s->y,
+                               .y_stride = n + 16,
+                               .t = t,
+                               .k1 = C,
+                               .n1 = n};
+    s->packed = s->way->pack ? aligned_alloc(64, s->way->packed_bytes(t, C) + 64) : NULL;
+    s->product.packed = s->packed;
+    snprintf(name, sizeof name, "%s %s %s T=%d", ranks[rank], kn ? "kn" : "nk",
+             ifm_dtype_name(dtype), (int)t);
+    line(name, time_of(run_way, s), (double)ifm_dtype_bytes_of(dtype, C * n),
+         2.0 * (double)(t * C * n));
+    free(s->packed);
+}
+
+static void bench_products(subject *s, int64_t t)
 {
     for (int layout = 0; layout < IFM_LAYOUT_COUNT; layout++)
-        for (int dtype = 0; dtype < IFM_DTYPE_FLOAT_COUNT; dtype++) {
-            char name[64];
-            const bool kn = layout == IFM_LAYOUT_KN;
-            const int64_t n = kn ? F : V;
-            s->multiply = s->kern->product[layout][dtype];
-            s->gemm = s->kern->gemm[layout][dtype];
-            s->pack = s->kern->pack[dtype];
-            if (many && !s->gemm)
-                continue;
-            s->product = (ifm_product){.x = s->x,
-                                       .x_stride = C + 16,
-                                       .w = s->w,
-                                       .w_stride = kn ? n : C,
-                                       .y = s->y,
-                                       .y_stride = n + 16,
-                                       .t = t,
-                                       .k1 = C,
-                                       .n1 = n};
-            s->product.packed = many && s->pack ? s->packed : NULL;
-            snprintf(name, sizeof name, "%s %s %s T=%d", many ? "gemm" : "product",
-                     kn ? "kn" : "nk", ifm_dtype_name((ifm_dtype)dtype), (int)t);
-            const double seconds = time_of(many ? run_gemm : run_product, s);
-            line(name, seconds,
-                 (double)(C * n) * (double)ifm_dtype_block_bytes((ifm_dtype)dtype),
-                 2.0 * (double)(t * C * n));
-        }
+        for (int dtype = 0; dtype < IFM_DTYPE_COUNT; dtype++)
+            bench_product(s, t, (ifm_layout)layout, (ifm_dtype)dtype);
 }
 
 static void bench_attention(subject *s, int64_t t)
@@ -169,7 +168,6 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     /* Bytes that are no NaN in any type: the random f32 are, read as halves. */
     memset(s.w, 0x11, (size_t)C * V * 4);
     s.scratch = aligned_alloc(64, (size_t)n_scratch * 4);
-    s.packed = aligned_alloc(64, ifm_matmul_packed(table, 256, C) + 64);
     printf("%s\n", table->name);
     line("layer_norm", time_of(run_norm, &s), C * 4, C * 7);
     line("gelu_new", time_of(run_gelu, &s), F * 4, F);
@@ -177,13 +175,12 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257);
     bench_attention(&s, 1);
     bench_attention(&s, 256);
-    bench_products(&s, 1, false);
-    bench_products(&s, 6, false);
+    bench_products(&s, 1);
+    bench_products(&s, 6);
     if (table != scalar)
-        bench_products(&s, 256, true);
+        bench_products(&s, 256);
     free(s.x);
     guarded_free(s.y);
     free_numbers(s.w);
     free(s.scratch);
-    free(s.packed);
 }

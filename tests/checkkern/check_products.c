@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "check.h"
-#include "kern/matmul.h"
 
 /* A sum of K products of standard normal numbers has the size √K; each of the K roundings
  * adds at most half an ulp of a partial sum, at random: about 6e-8 √K √K/2. */
@@ -43,32 +42,35 @@ static ifm_product product_of(const data *d, const shape *s, ifm_layout layout, 
                          .n1 = s->n};
 }
 
-static double tolerance(const check *c, const shape *s, ifm_dtype dtype)
+static double tolerance(const ifm_way *way, const shape *s)
 {
     /* A term's error is in proportion to the term, and terms of two normal numbers have long
      * tails: a dozen times what √K of the mean size amount to. */
-    const double rounding = c->tested->rounding[dtype];
-    return ROUNDING * (double)(s->k + 8) + 12 * rounding * sqrt((double)s->k);
+    return ROUNDING * (double)(s->k + 8) +
+           12 * (double)way->rounding * sqrt((double)s->k);
 }
 
-/* gemm of the tested table, with x packed when it wants that. */
-static void run_gemm(check *c, ifm_product p, ifm_layout layout, ifm_dtype dtype)
+/* One way, with x packed when it wants that. */
+static void run_way(check *c, ifm_product p, const ifm_way *way)
 {
     void *packed = NULL;
-    if (c->tested->pack[dtype]) {
-        const size_t bytes = ifm_matmul_packed(c->tested, p.t, p.k1 - p.k0);
+    if (way->pack) {
+        const size_t bytes = way->packed_bytes(p.t, p.k1 - p.k0);
         packed = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        c->tested->pack[dtype](&p, 0, p.t, packed);
+        way->pack(&p, 0, p.t, packed);
         p.packed = packed;
     }
-    c->tested->gemm[layout][dtype](&p, c->scratch);
+    way->multiply(&p, c->scratch);
     free(packed);
 }
 
+static const char *const rank_names[IFM_WAY_COUNT] = {"one", "few", "many"};
+
 /* The whole, then a part of columns and of k on top of what is there. */
 static void check_shape(check *c, const shape *s, ifm_layout layout, ifm_dtype dtype,
-                        bool many)
+                        ifm_way_rank rank)
 {
+    const ifm_way *way = &c->tested->ways[layout][dtype][rank];
     data d = {.x_stride = s->k + 3, .y_stride = s->n + 2};
     const int64_t n_y = s->t * d.y_stride;
     d.x = random_floats(c, s->t * d.x_stride, 1);
@@ -84,13 +86,10 @@ static void check_shape(check *c, const shape *s, ifm_layout layout, ifm_dtype d
             a.n1 = b.n1 = s->n - s->n / 5;
             a.accumulate = b.accumulate = true;
         }
-        c->reference->product[layout][dtype](&a);
-        if (many)
-            run_gemm(c, b, layout, dtype);
-        else
-            c->tested->product[layout][dtype](&b);
-        compare(c, d.a, d.b, n_y, tolerance(c, s, dtype), 0,
-                "%s %s %s of %lld x %lld x %lld, part %d", many ? "gemm" : "product",
+        run_way(c, a, ifm_kern_way(c->reference, layout, dtype, s->t, false));
+        run_way(c, b, way);
+        compare(c, d.a, d.b, n_y, tolerance(way, s), 0,
+                "%s %s %s of %lld x %lld x %lld, part %d", rank_names[rank],
                 layout == IFM_LAYOUT_KN ? "kn" : "nk", ifm_dtype_name(dtype),
                 (long long)s->t, (long long)s->k, (long long)s->n, part);
     }
@@ -102,8 +101,9 @@ static void check_shape(check *c, const shape *s, ifm_layout layout, ifm_dtype d
 
 /* One column must be the same bits wherever the split among threads puts it. */
 static void check_split(check *c, const shape *s, ifm_layout layout, ifm_dtype dtype,
-                        bool many)
+                        ifm_way_rank rank)
 {
+    const ifm_way *way = &c->tested->ways[layout][dtype][rank];
     data d = {.x_stride = s->k, .y_stride = s->n};
     const int64_t n_y = s->t * s->n, middle = s->n / 2 / 16 * 16;
     d.x = random_floats(c, s->t * s->k, 1);
@@ -116,13 +116,10 @@ static void check_split(check *c, const shape *s, ifm_layout layout, ifm_dtype d
         p.n1 = half == 1 ? middle : s->n;
         if (p.n0 >= p.n1)
             continue;
-        if (many)
-            run_gemm(c, p, layout, dtype);
-        else
-            c->tested->product[layout][dtype](&p);
+        run_way(c, p, way);
     }
     compare(c, d.a, d.b, n_y, 0, 0, "%s %s %s of %lld x %lld x %lld in two halves",
-            many ? "gemm" : "product", layout == IFM_LAYOUT_KN ? "kn" : "nk",
+            rank_names[rank], layout == IFM_LAYOUT_KN ? "kn" : "nk",
             ifm_dtype_name(dtype), (long long)s->t, (long long)s->k, (long long)s->n);
     free(d.x);
     free_numbers(d.w);
@@ -135,12 +132,12 @@ void check_products(check *c)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int layout = 0; layout < IFM_LAYOUT_COUNT; layout++)
             for (int dtype = 0; dtype < IFM_DTYPE_FLOAT_COUNT; dtype++)
-                for (int many = 0; many < 2; many++) {
-                    if (many && !c->tested->gemm[layout][dtype])
+                for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
+                    if (!c->tested->ways[layout][dtype][rank].multiply)
                         continue;
                     check_shape(c, &shapes[i], (ifm_layout)layout, (ifm_dtype)dtype,
-                                many);
+                                (ifm_way_rank)rank);
                     check_split(c, &shapes[i], (ifm_layout)layout, (ifm_dtype)dtype,
-                                many);
+                                (ifm_way_rank)rank);
                 }
 }
