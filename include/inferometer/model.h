@@ -60,9 +60,10 @@ IFM_API void ifm_model_close(ifm_model *model);
 IFM_API const ifm_model_info *ifm_model_describe(const ifm_model *model);
 
 typedef struct ifm_session_options {
-    int32_t positions; /* room in the KV cache, 1 … n_positions */
-    int32_t threads;   /* compute threads, the caller's included; 0: one per physical
+    int32_t positions;  /* room in the KV cache, 1 … n_positions */
+    int32_t threads;    /* compute threads, the caller's included; 0: one per physical
                           core that this process may use */
+    int32_t logit_rows; /* most tokens of one ifm_session_eval_all; 0: 1 */
 } ifm_session_options;
 
 /* Bytes that a session will take, its one block of memory. */
@@ -80,6 +81,11 @@ IFM_API void ifm_session_free(ifm_session *session);
  * Errors: ARGUMENT (an id outside the vocabulary), LIMIT (no room in the KV cache). */
 IFM_API ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
                                     const float **logits, ifm_error *err);
+
+/* The same, with the logits after every one of the n tokens: *logits is float[n, V]; n is
+ * at most the session's logit_rows. */
+IFM_API ifm_status ifm_session_eval_all(ifm_session *session, const int32_t *ids,
+                                        int32_t n, const float **logits, ifm_error *err);
 
 /* Tokens evaluated so far; cutting the sequence back to `n_tokens` (0: start anew). */
 IFM_API int32_t ifm_session_length(const ifm_session *session);

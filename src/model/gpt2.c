@@ -164,17 +164,17 @@ void ifm_gpt2_forward(void *session, int thread)
 {
     const pass self = begin_pass(session, thread);
     const int32_t layers = self.model->config.n_layer;
-    const int64_t rows = self.session->n_rows;
-    const int64_t last = self.session->want_logits ? rows - 1 : rows;
+    const int64_t wanted = self.session->n_logits;
+    const int64_t last = self.session->n_rows - wanted;
 
     embed(&self);
     barrier(&self);
     for (int32_t i = 0; i < layers; i++)
         run_layer(&self, i, i + 1 < layers ? 0 : last);
-    if (!self.session->want_logits)
+    if (wanted == 0)
         return;
-    const float *norm = normalise(&self, &self.model->gpt2.ln_f, last, 1);
+    const int64_t vocab = self.model->config.n_vocab;
+    const float *norm = normalise(&self, &self.model->gpt2.ln_f, last, wanted);
     linear(&self, &self.model->gpt2.head, norm, self.session->at.x_stride,
-           ifm_session_floats(self.session, self.session->at.logits),
-           self.model->config.n_vocab, 1, IFM_KERN_LINEAR, false);
+           self.session->logits, vocab, wanted, IFM_KERN_LINEAR, false);
 }

@@ -32,10 +32,16 @@ static int64_t padded(int64_t n)
     return (int64_t)ifm_align_up((size_t)n, ROW_PAD) + ROW_PAD;
 }
 
-/* Sizes are bounded by the checks of config.h: their products stay below 2^63. */
-static ifm_session_layout layout_of(const ifm_model *model, int32_t positions,
-                                    int threads)
+static int32_t logit_rows_of(const ifm_session_options *options)
 {
+    return options->logit_rows > 1 ? options->logit_rows : 1;
+}
+
+/* Sizes are bounded by the checks of config.h: their products stay below 2^63. */
+static ifm_session_layout layout_of(const ifm_model *model,
+                                    const ifm_session_options *options, int threads)
+{
+    const int32_t positions = options->positions;
     const ifm_config *c = &model->config;
     const int64_t width = c->n_embd, heads_width = (int64_t)c->n_layer * width;
     const int64_t wide = 3 * width > c->n_inner ? 3 * width : c->n_inner;
@@ -61,7 +67,7 @@ static ifm_session_layout layout_of(const ifm_model *model, int32_t positions,
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
     at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);
     at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);
-    at.logits = place_floats(&at.bytes, 1, c->n_vocab);
+    at.logits = place_floats(&at.bytes, logit_rows_of(options), c->n_vocab);
     at.row_list = place(&at.bytes, (size_t)at.rows * sizeof(ifm_row));
     return at;
 }
@@ -73,7 +79,7 @@ static int threads_of(const ifm_session_options *options)
 
 size_t ifm_session_bytes(const ifm_model *model, const ifm_session_options *options)
 {
-    return layout_of(model, options->positions, threads_of(options)).bytes;
+    return layout_of(model, options, threads_of(options)).bytes;
 }
 
 ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *options,
@@ -90,10 +96,11 @@ ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *op
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "session: no memory");
     self->model = model;
     self->room = options->positions;
+    self->logit_rows = logit_rows_of(options);
     ifm_status status = ifm_pool_new(threads_of(options), &self->pool, err);
     if (status != IFM_OK)
         goto done;
-    self->at = layout_of(model, options->positions, ifm_pool_threads(self->pool));
+    self->at = layout_of(model, options, ifm_pool_threads(self->pool));
     self->block = ifm_pages_new(self->at.bytes);
     if (!self->block) {
         status = ifm_fail(err, IFM_ERR_NO_MEMORY,
@@ -157,22 +164,51 @@ static ifm_status check_request(const ifm_session *session, const int32_t *ids, 
     return IFM_OK;
 }
 
-ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
-                            const float **logits, ifm_error *err)
+/* Appends ids[n] in passes of at most R rows; the logits of the last n_logits of them go
+ * to the session's place for logits. */
+static const float *run_passes(ifm_session *session, const int32_t *ids, int32_t n,
+                               int32_t n_logits)
 {
-    const ifm_status status = check_request(session, ids, n, err);
-    if (status != IFM_OK)
-        return status;
+    float *logits = ifm_session_floats(session, session->at.logits), *next = logits;
     for (int32_t done = 0; done < n; done += session->n_rows) {
         const int32_t left = n - done, most = (int32_t)session->at.rows;
         session->n_rows = left < most ? left : most;
-        session->want_logits = session->n_rows == left;
+        const int32_t after = left - session->n_rows; /* rows of later passes */
+        const int32_t wanted = n_logits - after;
+        session->n_logits = wanted < 0                 ? 0
+                            : wanted < session->n_rows ? wanted
+                                                       : session->n_rows;
+        session->logits = next;
         for (int32_t i = 0; i < session->n_rows; i++)
             session->rows[i] = (ifm_row){ids[done + i], session->length + i};
         ifm_pool_run(session->pool, ifm_gpt2_forward, session);
         session->length += session->n_rows;
+        next += (int64_t)session->n_logits * session->model->config.n_vocab;
     }
-    *logits = (const float *)(const void *)(session->block + session->at.logits);
+    return logits;
+}
+
+ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
+                            const float **logits, ifm_error *err)
+{
+    const ifm_status status = check_request(session, ids, n, err);
+    if (status == IFM_OK)
+        *logits = run_passes(session, ids, n, 1);
+    return status;
+}
+
+ifm_status ifm_session_eval_all(ifm_session *session, const int32_t *ids, int32_t n,
+                                const float **logits, ifm_error *err)
+{
+    const ifm_status status = check_request(session, ids, n, err);
+    if (status != IFM_OK)
+        return status;
+    if (n > session->logit_rows)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "eval: logits of %" PRId32
+                        " tokens, the session has room for those of %" PRId32,
+                        n, session->logit_rows);
+    *logits = run_passes(session, ids, n, n);
     return IFM_OK;
 }
 

@@ -44,7 +44,7 @@ typedef struct ifm_session_layout {
     size_t scores;         /* [threads, ATTENTION_ROWS, P] */
     size_t scratch_stride; /* bytes of scratch a thread: for the kernels, or [C] floats */
     size_t scratch;        /* [threads] scratch_stride bytes */
-    size_t logits;         /* [V] */
+    size_t logits;         /* [logit_rows, V] */
     size_t row_list;       /* [R] ifm_row */
     size_t bytes;
 } ifm_session_layout;
@@ -55,11 +55,13 @@ struct ifm_session {
     ifm_session_layout at;
     unsigned char *block; /* [at.bytes] */
     int32_t room;         /* positions that may be used */
+    int32_t logit_rows;   /* logits that there is room for */
     int32_t length;       /* positions that are */
     /* The pass that is going on: */
     ifm_row *rows; /* [n_rows], of positions length … length + n_rows - 1 */
     int32_t n_rows;
-    bool want_logits; /* of the last row */
+    int32_t n_logits; /* of so many last rows the logits are wanted */
+    float *logits;    /* [n_logits, V]: where to */
 };
 
 /* One thread's view of the session's team. */
@@ -71,8 +73,8 @@ static inline float *ifm_session_floats(const ifm_session *session, size_t offse
     return (float *)(void *)(session->block + offset);
 }
 
-/* One pass over session->rows: appends them to the KV cache and, when want_logits is set,
- * computes the logits of the last. A task for the session's pool. */
+/* One pass over session->rows: appends them to the KV cache and, computes the logits of
+ * the last n_logits. A task for the session's pool. */
 void ifm_gpt2_forward(void *session, int thread);
 
 #endif

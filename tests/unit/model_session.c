@@ -146,6 +146,33 @@ static void steps_or_at_once(void **state)
     }
 }
 
+/* All rows' logits at once, of a part of the prompt, against one evaluation each. */
+static void logits_of_every_row(void **state)
+{
+    (void)state;
+    enum { FROM = 7, ROWS = PROMPT - FROM };
+    static float step[MAX_V];
+    ifm_model *model = open_case("plain", NULL);
+    const int32_t v = ifm_model_describe(model)->n_vocab;
+    const ifm_session_options options = {PROMPT, 2, ROWS};
+    ifm_session *all = NULL, *single = new_session(model, PROMPT, 1);
+    const float *logits;
+    assert_int_equal(ifm_session_new(model, &options, &all, NULL), IFM_OK);
+    assert_int_equal(ifm_session_eval_all(all, ids, PROMPT, &logits, NULL),
+                     IFM_ERR_ARGUMENT);
+    eval(all, ids, FROM, v, step);
+    eval(single, ids, FROM, v, step);
+    assert_int_equal(ifm_session_eval_all(all, ids + FROM, ROWS, &logits, NULL), IFM_OK);
+    for (int32_t t = 0; t < ROWS; t++) {
+        eval(single, ids + FROM + t, 1, v, step);
+        for (int32_t i = 0; i < v; i++)
+            assert_true(fabsf(logits[t * v + i] - step[i]) <= TOLERANCE_ORDER);
+    }
+    ifm_session_free(all);
+    ifm_session_free(single);
+    ifm_model_close(model);
+}
+
 static void one_position_is_enough(void **state)
 {
     (void)state;
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(truncation_forgets),
         cmocka_unit_test(steps_or_at_once),
+        cmocka_unit_test(logits_of_every_row),
         cmocka_unit_test(one_position_is_enough),
         cmocka_unit_test(limits_are_errors),
         cmocka_unit_test(unknown_kernels_are_refused),
