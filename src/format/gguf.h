@@ -42,6 +42,7 @@ typedef struct ifm_gguf_value {
             ifm_gguf_type type; /* never ARRAY: nested arrays are refused */
             uint64_t n;
             const void *data; /* at any address; strings: see ifm_gguf_next_string */
+            size_t n_bytes;   /* of data */
         } array;
     };
 } ifm_gguf_value;

@@ -14,7 +14,6 @@
  */
 #include "format/safetensors.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -261,32 +260,6 @@ static ifm_status check_claim(const reader *self, const claim *said,
     return IFM_OK;
 }
 
-static ifm_tensor_entry *append(ifm_tensor_list *self, const char *name)
-{
-    if (self->count == self->capacity) {
-        size_t capacity = self->capacity > 0 ? self->capacity * 2 : 128;
-        void *grown = realloc(self->entries, capacity * sizeof *self->entries);
-        if (grown == NULL)
-            return NULL;
-        self->entries = grown;
-        self->capacity = capacity;
-    }
-    ifm_tensor_entry *entry = &self->entries[self->count];
-    *entry = (ifm_tensor_entry){.tensor.name = strdup(name)};
-    if (entry->tensor.name == NULL)
-        return NULL;
-    self->count++;
-    return entry;
-}
-
-void ifm_tensor_list_deinit(ifm_tensor_list *self)
-{
-    for (size_t i = 0; i < self->count; i++)
-        free((void *)(uintptr_t)self->entries[i].tensor.name);
-    free(self->entries);
-    *self = (ifm_tensor_list){0};
-}
-
 /* One "name": {…} of the header. */
 static ifm_status read_tensor(reader *self, ifm_tensor_list *list, ifm_error *err)
 {
@@ -302,7 +275,7 @@ static ifm_status read_tensor(reader *self, ifm_tensor_list *list, ifm_error *er
     }
     if (!scan_claim(scan, &said))
         return bad_header(self, name, err);
-    ifm_tensor_entry *entry = append(list, name);
+    ifm_tensor_entry *entry = ifm_tensor_list_append(list, name, strlen(name));
     if (entry == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory for its tensor list",
                         self->file);
@@ -322,23 +295,13 @@ static ifm_status read_tensors(reader *self, ifm_tensor_list *list, ifm_error *e
     return ifm_scan_end(scan) ? IFM_OK : bad_header(self, NULL, err);
 }
 
-static int compare_places(const void *a, const void *b)
-{
-    const ifm_tensor *x = &((const ifm_tensor_entry *)a)->tensor;
-    const ifm_tensor *y = &((const ifm_tensor_entry *)b)->tensor;
-    uintptr_t begin_x = (uintptr_t)x->data, begin_y = (uintptr_t)y->data;
-    if (begin_x != begin_y)
-        return begin_x < begin_y ? -1 : 1;
-    return (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes);
-}
-
 /* Sorts the tensors by place and checks that each begins where the one before ends: two
  * that share bytes, or bytes that no tensor owns, mean a file that was tampered with or
  * put together wrongly. */
 static ifm_status check_coverage(const reader *self, ifm_tensor_entry *entries, size_t n,
                                  ifm_error *err)
 {
-    qsort(entries, n, sizeof *entries, compare_places);
+    ifm_tensor_sort_by_place(entries, n);
     uint64_t end = 0;
     for (size_t i = 0; i < n; i++) {
         const ifm_tensor *tensor = &entries[i].tensor;

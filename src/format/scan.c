@@ -88,6 +88,16 @@ static size_t character_length(const char *text, size_t n)
     return wrong ? 0 : length;
 }
 
+bool ifm_scan_is_text(const char *text, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        length = character_length(text + i, n - i);
+        if (length == 0 || text[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
 /* Four hexadecimal digits at self->at. */
 static bool take_hex(ifm_scan *self, uint32_t *value)
 {

@@ -41,6 +41,9 @@ bool ifm_scan_natural(ifm_scan *self, int64_t *value);
 /* Takes any value. */
 bool ifm_scan_skip(ifm_scan *self);
 
+/* text[n] is valid UTF-8 without a NUL: a name that may be shown and compared. */
+bool ifm_scan_is_text(const char *text, size_t n);
+
 /* Nothing but white space is left, and there was no error. */
 bool ifm_scan_end(ifm_scan *self);
 

@@ -1,7 +1,9 @@
 /*
- * The weights of a model directory: one safetensors file, or shards that an index names.
+ * The weights of a model: one safetensors file, or shards that an index names; or one GGUF
+ * file, or the parts of one.
  *
  *     model.safetensors.index.json: {"metadata": {…}, "weight_map": {tensor: shard file}}
+ *     name-00001-of-00003.gguf: metadata; "split.no" 0, "split.count" 3 in it
  *
  * All shards are mapped and checked at opening; only headers are read. The index is
  * checked against the shards, then forgotten: names are looked up in one sorted list.
@@ -13,7 +15,9 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "format/gguf_read.h"
 #include "format/json.h"
+#include "format/quant.h"
 #include "format/safetensors.h"
 
 static const char single_name[] = "model.safetensors";
@@ -31,12 +35,14 @@ struct ifm_weights {
     size_t n_usable;
     weight_file *files;
     size_t n_files;
+    ifm_gguf *gguf; /* of the first file; NULL: not a GGUF file */
 };
 
 void ifm_weights_close(ifm_weights *self)
 {
     if (self == NULL)
         return;
+    ifm_gguf_free(self->gguf);
     ifm_tensor_list_deinit(&self->list);
     for (size_t i = 0; i < self->n_files; i++) {
         ifm_mapping_close(&self->files[i].mapping);
@@ -56,28 +62,127 @@ static char *join(const char *directory, const char *name)
     return text;
 }
 
-/* Maps the file at `path` (taken), whose slot was allocated beforehand so that the
- * address of `path` stays, and reads its tensors. */
-static ifm_status add_file(ifm_weights *self, char *path, ifm_error *err)
+static bool is_gguf(const ifm_mapping *mapping)
 {
+    return mapping->size >= 4 && memcmp(mapping->data, "GGUF", 4) == 0;
+}
+
+/* Maps the file at `path` (taken) into the next slot and reads its tensors; *gguf becomes
+ * its metadata (the caller's) when it is a GGUF file, else NULL. */
+static ifm_status read_file(ifm_weights *self, char *path, ifm_gguf **gguf,
+                            ifm_error *err)
+{
+    *gguf = NULL;
     if (path == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a path");
     weight_file *file = &self->files[self->n_files++];
     file->path = path;
     ifm_status st = ifm_mapping_open(&file->mapping, path, err);
-    if (st == IFM_OK)
-        st = ifm_safetensors_parse(&file->mapping, path, &self->list, err);
+    if (st != IFM_OK)
+        return st;
+    if (is_gguf(&file->mapping))
+        return ifm_gguf_parse_into(&file->mapping, path, &self->list, gguf, err);
+    return ifm_safetensors_parse(&file->mapping, path, &self->list, err);
+}
+
+/* A shard of safetensors. */
+static ifm_status add_file(ifm_weights *self, char *path, ifm_error *err)
+{
+    ifm_gguf *gguf;
+    ifm_status st = read_file(self, path, &gguf, err);
+    if (st == IFM_OK && gguf != NULL)
+        st = ifm_fail(err, IFM_ERR_FORMAT, "%s: a GGUF file, expected safetensors", path);
+    ifm_gguf_free(gguf);
     return st;
 }
 
+/* Room for n files in all; their paths stay where they are. */
 static ifm_status reserve_files(ifm_weights *self, size_t n, ifm_error *err)
 {
-    self->files = calloc(n > 0 ? n : 1, sizeof *self->files);
-    if (self->files == NULL)
+    void *files = realloc(self->files, (n > 0 ? n : 1) * sizeof *self->files);
+    if (files == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for %zu weight files", n);
+    self->files = files;
+    memset(self->files + self->n_files, 0, (n - self->n_files) * sizeof *self->files);
     return IFM_OK;
 }
 
+/* The path of part i (from 0) beside `path`, which is part 0 of n; the caller's. NULL: it
+ * is not named as parts are. */
+static char *part_path(const char *path, int64_t i, int64_t n)
+{
+    char first[32], other[32];
+    snprintf(first, sizeof first, "-00001-of-%05d.gguf", (int)n);
+    snprintf(other, sizeof other, "-%05d-of-%05d.gguf", (int)i + 1, (int)n);
+    size_t length = strlen(path), tail = strlen(first);
+    if (length < tail || strcmp(path + length - tail, first) != 0)
+        return NULL;
+    ifm_buffer text = {0};
+    ifm_buffer_append(&text, path, length - tail);
+    ifm_buffer_puts(&text, other);
+    char *result = ifm_buffer_take(&text);
+    ifm_buffer_deinit(&text);
+    return result;
+}
+
+static ifm_status add_part(ifm_weights *self, int64_t i, int64_t n, ifm_error *err)
+{
+    int64_t number = -1, count = -1;
+    ifm_gguf *gguf;
+    char *path = part_path(self->files[0].path, i, n);
+    if (path == NULL)
+        return ifm_fail(err, IFM_ERR_UNSUPPORTED,
+                        "%s: the first of %lld parts, which are found when it is named "
+                        "NAME-00001-of-%05lld.gguf",
+                        self->files[0].path, (long long)n, (long long)n);
+    ifm_status st = read_file(self, path, &gguf, err);
+    if (st == IFM_ERR_NOT_FOUND)
+        return ifm_fail(err, st,
+                        "%s: missing, but it is a part of %s: is the download "
+                        "complete?",
+                        path, self->files[0].path);
+    if (st == IFM_OK &&
+        (gguf == NULL || !ifm_gguf_get_int(gguf, "split.no", &number) ||
+         !ifm_gguf_get_int(gguf, "split.count", &count) || number != i || count != n))
+        st = ifm_fail(err, IFM_ERR_FORMAT,
+                      "%s: says that it is part %lld of %lld, expected %lld of %lld",
+                      path, (long long)number + 1, (long long)count, (long long)i + 1,
+                      (long long)n);
+    ifm_gguf_free(gguf);
+    return st;
+}
+
+/* The other parts of a GGUF file that is one of several. */
+static ifm_status add_parts(ifm_weights *self, ifm_error *err)
+{
+    int64_t number = 0, count = 1, n_tensors = -1;
+    const char *path = self->files[0].path;
+    ifm_gguf_get_int(self->gguf, "split.no", &number);
+    ifm_gguf_get_int(self->gguf, "split.count", &count);
+    if (count <= 1)
+        return IFM_OK;
+    if (count > MAX_SHARDS)
+        return ifm_fail(err, IFM_ERR_LIMIT, "%s: is in %lld parts, at most %d are read",
+                        path, (long long)count, MAX_SHARDS);
+    if (number != 0)
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "%s: is part %lld of %lld: name the first one, and the others are "
+            "found beside it",
+            path, (long long)number + 1, (long long)count);
+    ifm_status st = reserve_files(self, (size_t)count, err);
+    for (int64_t i = 1; st == IFM_OK && i < count; i++)
+        st = add_part(self, i, count, err);
+    if (st == IFM_OK && ifm_gguf_get_int(self->gguf, "split.tensors.count", &n_tensors) &&
+        (uint64_t)n_tensors != self->list.count)
+        st = ifm_fail(err, IFM_ERR_FORMAT,
+                      "%s: the parts hold %zu tensors, expected %lld: are all of one "
+                      "version?",
+                      path, self->list.count, (long long)n_tensors);
+    return st;
+}
+
+/* Takes `path`. */
 static ifm_status open_single(ifm_weights *self, char *path, ifm_error *err)
 {
     ifm_status st = reserve_files(self, 1, err);
@@ -85,7 +190,10 @@ static ifm_status open_single(ifm_weights *self, char *path, ifm_error *err)
         free(path);
         return st;
     }
-    return add_file(self, path, err);
+    st = read_file(self, path, &self->gguf, err);
+    if (st == IFM_OK && self->gguf != NULL)
+        st = add_parts(self, err);
+    return st;
 }
 
 /* Usable tensors first, each part by name. */
@@ -149,8 +257,7 @@ static ifm_status check_usable(const ifm_weights *self, ifm_error *err)
     const ifm_tensor_entry *entry = &self->list.entries[0];
     return ifm_fail(
         err, IFM_ERR_UNSUPPORTED,
-        "%s: all tensors are of other types than f32, f16 and bf16, which are "
-        "computed with: \"%s\" is %s",
+        "%s: all tensors are of types that nothing here computes with: \"%s\" is %s",
         entry->tensor.file, entry->tensor.name, entry->left_out);
 }
 
@@ -348,6 +455,11 @@ ifm_status ifm_weights_open(const char *path, ifm_weights **out, ifm_error *err)
     return st;
 }
 
+const ifm_gguf *ifm_weights_gguf(const ifm_weights *self)
+{
+    return self->gguf;
+}
+
 const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name)
 {
     const ifm_tensor_entry *entry = find_in(self->list.entries, self->n_usable, name);
@@ -405,6 +517,21 @@ static uint64_t count_16(const unsigned char *bytes, size_t n, uint16_t exponent
     return count;
 }
 
+/* Of the numbers that the blocks stand for: a scale that is infinite spoils all of its. */
+static uint64_t count_quantized(const ifm_tensor *tensor)
+{
+    float x[256];
+    uint64_t count = 0;
+    const unsigned char *bytes = tensor->data;
+    const size_t n_block = (size_t)ifm_dtype_block(tensor->dtype);
+    const size_t n_bytes = ifm_dtype_block_bytes(tensor->dtype);
+    for (size_t i = 0; n_bytes > 0 && i < tensor->n_bytes / n_bytes; i++) {
+        ifm_dequantize(tensor->dtype, bytes + i * n_bytes, (int64_t)n_block, x);
+        count += count_f32((const unsigned char *)x, n_block);
+    }
+    return count;
+}
+
 uint64_t ifm_tensor_count_nonfinite(const ifm_tensor *tensor)
 {
     switch (tensor->dtype) {
@@ -415,7 +542,6 @@ uint64_t ifm_tensor_count_nonfinite(const ifm_tensor *tensor)
     case IFM_DTYPE_BF16:
         return count_16(tensor->data, tensor->n_bytes / 2, 0x7f80);
     default:
-        break;
+        return count_quantized(tensor);
     }
-    return 0;
 }
