@@ -1,5 +1,5 @@
 /*
- * Walking a KN matrix in blocks that are packed and then multiplied with many rows, and
+ * Walking a matrix in blocks that are packed and then multiplied with many rows, and
  * asking for the next block's cache lines while the present one is multiplied: a block is
  * short pieces of rows that lie kilobytes apart, which no prefetcher foresees. Without
  * asking, a third of a product's time is waiting for them.
@@ -50,6 +50,22 @@ static inline ifm_ahead ifm_ahead_of(const ifm_product *p, const ifm_block *b,
         .stride = p->w_stride * size,
         .bytes = b->width * size,
         .each = (b->depth + steps - 1) / steps,
+    };
+}
+
+/* The same of an NK matrix: pieces of its rows, numbers in `type_block`s of `type_bytes`. */
+static inline ifm_ahead ifm_ahead_of_nk(const ifm_product *p, const ifm_block *b,
+                                        int64_t type_block, int64_t type_bytes,
+                                        int64_t steps)
+{
+    const int64_t stride = p->w_stride / type_block * type_bytes;
+    return (ifm_ahead){
+        .row =
+            (const char *)p->w + b->n * stride + (p->k0 + b->k) / type_block * type_bytes,
+        .rows = b->width,
+        .stride = stride,
+        .bytes = b->depth / type_block * type_bytes,
+        .each = (b->width + steps - 1) / steps,
     };
 }
 

@@ -14,11 +14,14 @@
  *     v_keep_first(x, n, y)     x in the first n lanes (0 ≤ n < VEC), y in the others
  *     v_sum, v_largest          across the lanes
  *     v_equal(a, b)             a bit per lane
+ *     v_number_f16(p)           one f16, as a float
+ *     v_transpose(r)            rows r[VEC] to columns
  */
 #ifndef IFM_KERN_VEC_H
 #define IFM_KERN_VEC_H
 
 #include <math.h>
+#include <string.h>
 
 #include "kern/blocks.h"
 #include "kern/tables.h"
@@ -57,6 +60,8 @@ enum { SPECIALISE = 1 };
 #include "kern/vec_rows.h"
 #include "kern/vec_product.h"
 #include "kern/vec_gemm.h"
+#include "kern/unpack.h"
+#include "kern/vec_gemm_nk.h"
 #include "kern/vec_attend.h"
 
 /* Fills in everything that these files have. */
@@ -77,8 +82,18 @@ static inline void fill_shared(ifm_kern *table)
     table->ways[IFM_LAYOUT_KN][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
         (ifm_way){.multiply = gemm_kn_##NAME, .from_rows = GEMM_FROM};                   \
     table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_ONE] =                          \
-        (ifm_way){.multiply = product_nk_##NAME, .from_rows = 1};
+        (ifm_way){.multiply = product_nk_##NAME, .from_rows = 1};                        \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
+        (ifm_way){.multiply = gemm_nk_##NAME, .from_rows = GEMM_NK_FROM};
     IFM_DTYPE_FLOAT_LIST(FILL)
+#undef FILL
+#define FILL(NAME, name, bytes, numbers)                                                 \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
+        table->exact[IFM_DTYPE_##NAME][IFM_WAY_MANY] =                                   \
+            (ifm_way){.multiply = gemm_nk_##NAME,                                        \
+                      .from_rows = GEMM_NK_FROM,                                         \
+                      .rounding = 0x1p-22f};
+    IFM_DTYPE_QUANT_LIST(FILL)
 #undef FILL
 }
 

@@ -149,4 +149,31 @@ static inline unsigned v_equal(vec a, vec b)
     return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ));
 }
 
+static inline float v_number_f16(const void *p)
+{
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return _cvtsh_ss(half);
+}
+
+/* Rows to columns: pairs of floats, pairs of those, then halves. */
+static inline void v_transpose(vec r[VEC])
+{
+    for (int i = 0; i < 8; i += 4) {
+        const vec a = _mm256_unpacklo_ps(r[i], r[i + 1]),
+                  b = _mm256_unpackhi_ps(r[i], r[i + 1]),
+                  c = _mm256_unpacklo_ps(r[i + 2], r[i + 3]),
+                  d = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+        r[i] = _mm256_shuffle_ps(a, c, 0x44);
+        r[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+        r[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        r[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        const vec low = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+        r[i] = low;
+    }
+}
+
 #endif

@@ -3,6 +3,7 @@
 #define IFM_KERN_VEC_AVX512_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "format/dtype.h"
 
@@ -130,6 +131,38 @@ static inline float v_largest(vec x)
 static inline unsigned v_equal(vec a, vec b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+
+static inline float v_number_f16(const void *p)
+{
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return _cvtsh_ss(half);
+}
+
+/* Rows to columns: pairs of floats, pairs of those, then the 4 x 4 lanes of 128 bits. */
+static inline void v_transpose(vec r[VEC])
+{
+    for (int i = 0; i < 16; i += 4) {
+        const vec a = _mm512_unpacklo_ps(r[i], r[i + 1]),
+                  b = _mm512_unpackhi_ps(r[i], r[i + 1]),
+                  c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]),
+                  d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        r[i] = _mm512_shuffle_ps(a, c, 0x44);
+        r[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+        r[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        r[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        const vec a = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88),
+                  b = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd),
+                  c = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88),
+                  d = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+        r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        r[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        r[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
 }
 
 #endif

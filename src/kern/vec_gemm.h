@@ -1,5 +1,6 @@
 /*
- * Part of vec.h: products of many rows, bound by arithmetic.
+ * Part of vec.h: products of many rows with KN matrices, bound by arithmetic; NK ones are
+ * packed by vec_gemm_nk.h, and then the same.
  *
  *     for each block of K_BLOCK rows, GROUP strips of V vectors of columns, of w:
  *         lay it dense, strip by strip, as floats, into scratch (in the second cache)
@@ -121,19 +122,24 @@ ALWAYS_INLINE void gemm_block(const ifm_product *p, const ifm_block *b,
     }
 }
 
+/* How many askings for the next block there are while `b` is multiplied. */
+ALWAYS_INLINE int64_t gemm_steps(const ifm_product *p, const ifm_block *b)
+{
+    const int64_t tiles = (p->t / GEMM_ROWS + 1) * ((b->width - 1) / GEMM_STRIP + 1);
+    return tiles * ((b->depth - 1) / GEMM_K_STEP + 1);
+}
+
 ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, float *panels)
 {
     const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
     ifm_block now = {.n = p->n0};
     bool more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &now);
     while (more) {
-        const int64_t tiles = (p->t / GEMM_ROWS + 1) * ((now.width - 1) / GEMM_STRIP + 1);
-        const int64_t steps = tiles * ((now.depth - 1) / GEMM_K_STEP + 1);
         ifm_block later = now;
         ifm_ahead next = {0};
         more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &later);
         if (more)
-            next = ifm_ahead_of(p, &later, size, steps);
+            next = ifm_ahead_of(p, &later, size, gemm_steps(p, &now));
         pack_block(p, dtype, &now, panels);
         gemm_block(p, &now, panels, &next);
         now = later;

@@ -49,7 +49,7 @@ static double time_of(void (*run)(subject *), subject *s)
     return least;
 }
 
-static void run_way(subject *s)
+static void run_product(subject *s)
 {
     if (s->way->pack)
         s->way->pack(&s->product, 0, s->product.t, s->packed);
@@ -122,7 +122,7 @@ static void bench_product(subject *s, int64_t t, ifm_layout layout, ifm_dtype dt
     s->product.packed = s->packed;
     snprintf(name, sizeof name, "%s %s %s T=%d", ranks[rank], kn ? "kn" : "nk",
              ifm_dtype_name(dtype), (int)t);
-    line(name, time_of(run_way, s), (double)ifm_dtype_bytes_of(dtype, C * n),
+    line(name, time_of(run_product, s), (double)ifm_dtype_bytes_of(dtype, C * n),
          2.0 * (double)(t * C * n));
     free(s->packed);
 }

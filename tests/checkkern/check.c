@@ -110,3 +110,16 @@ void expect(check *c, bool ok, const char *format, ...)
         printf("\n");
     va_end(args);
 }
+
+void run_way(check *c, ifm_product p, const ifm_way *way)
+{
+    void *packed = NULL;
+    if (way->pack) {
+        const size_t bytes = way->packed_bytes(p.t, p.k1 - p.k0);
+        packed = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        way->pack(&p, 0, p.t, packed);
+        p.packed = packed;
+    }
+    way->multiply(&p, c->scratch);
+    free(packed);
+}

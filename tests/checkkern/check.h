@@ -42,8 +42,12 @@ void compare(check *c, const float *a, const float *b, int64_t n, double absolut
 /* Counts and reports one yes or no. */
 void expect(check *c, bool ok, const char *format, ...) IFM_PRINTF(3, 4);
 
+/* Runs one way, with x packed when it wants that. */
+void run_way(check *c, ifm_product p, const ifm_way *way);
+
 void check_rows(check *c);
 void check_products(check *c);
+void check_quant(check *c);
 void check_attention(check *c);
 
 /* Prints time, bandwidth and arithmetic of each function of a table. */

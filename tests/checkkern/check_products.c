@@ -50,20 +50,6 @@ static double tolerance(const ifm_way *way, const shape *s)
            12 * (double)way->rounding * sqrt((double)s->k);
 }
 
-/* One way, with x packed when it wants that. */
-static void run_way(check *c, ifm_product p, const ifm_way *way)
-{
-    void *packed = NULL;
-    if (way->pack) {
-        const size_t bytes = way->packed_bytes(p.t, p.k1 - p.k0);
-        packed = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        way->pack(&p, 0, p.t, packed);
-        p.packed = packed;
-    }
-    way->multiply(&p, c->scratch);
-    free(packed);
-}
-
 static const char *const rank_names[IFM_WAY_COUNT] = {"one", "few", "many"};
 
 /* The whole, then a part of columns and of k on top of what is there. */

@@ -17,6 +17,7 @@ static int check_table(const ifm_kern *scalar, const ifm_kern *table)
         return 1;
     check_rows(&c);
     check_products(&c);
+    check_quant(&c);
     check_attention(&c);
     free(c.scratch);
     printf("%s: %d comparisons, %d failed\n", table->name, c.n_checked, c.n_failed);

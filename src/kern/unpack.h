@@ -1,0 +1,238 @@
+/*
+ * Part of vec.h: blocks of quantized numbers to what every type of them has in common, small
+ * whole numbers and the scale and offset of each part of 16 or 32:
+ *
+ *     w = d u + m,   0 ≤ u < 256
+ *
+ * once for many rows of x, so plain loops of fixed lengths do, which compilers turn into
+ * vectors. Layouts are GGUF's (ggml's block types, format/quant.h); a type that stores
+ * signed numbers q has u = q - least q and m = d (least q), which f32 holds exactly where d
+ * itself is f16.
+ */
+
+typedef struct unpacked {
+    _Alignas(64) uint8_t u[256]; /* in order of k; of them one block's */
+    float d[16], m[16];          /* of each part */
+} unpacked;
+
+/* Numbers of a part: those that share a scale. */
+ALWAYS_INLINE int64_t quant_part(ifm_dtype dtype)
+{
+    return dtype == IFM_DTYPE_Q2_K || dtype == IFM_DTYPE_Q3_K || dtype == IFM_DTYPE_Q6_K
+               ? 16
+               : 32;
+}
+
+/* Numbers and bytes of a block, as constants. */
+ALWAYS_INLINE int64_t quant_block(ifm_dtype dtype)
+{
+    switch (dtype) {
+#define X(NAME, name, bytes, numbers)                                                    \
+    case IFM_DTYPE_##NAME:                                                               \
+        return numbers;
+        IFM_DTYPE_QUANT_LIST(X)
+#undef X
+    default:
+        return 1;
+    }
+}
+
+ALWAYS_INLINE int64_t quant_bytes(ifm_dtype dtype)
+{
+    switch (dtype) {
+#define X(NAME, name, bytes, numbers)                                                    \
+    case IFM_DTYPE_##NAME:                                                               \
+        return bytes;
+        IFM_DTYPE_QUANT_LIST(X)
+#undef X
+    default:
+        return dtype == IFM_DTYPE_F32 ? 4 : 2;
+    }
+}
+
+/* 32 nibbles: the low ones first. */
+ALWAYS_INLINE void unpack_nibbles(const uint8_t *q, uint8_t *u)
+{
+    for (int i = 0; i < 16; i++) {
+        u[i] = q[i] & 15;
+        u[i + 16] = q[i] >> 4;
+    }
+}
+
+/* Adds bit i of `high` to number i, as its fifth. */
+ALWAYS_INLINE void add_fifth_bits(uint32_t high, uint8_t *u)
+{
+    for (int i = 0; i < 32; i++)
+        u[i] |= (uint8_t)((high >> i & 1) << 4);
+}
+
+ALWAYS_INLINE uint32_t read_u32(const uint8_t *b)
+{
+    uint32_t x;
+    memcpy(&x, b, sizeof x);
+    return x;
+}
+
+ALWAYS_INLINE void unpack_Q8_0(const uint8_t *b, unpacked *out)
+{
+    out->d[0] = v_number_f16(b);
+    out->m[0] = -128 * out->d[0];
+    for (int i = 0; i < 32; i++)
+        out->u[i] = b[2 + i] ^ 0x80;
+}
+
+ALWAYS_INLINE void unpack_Q4_0(const uint8_t *b, unpacked *out)
+{
+    out->d[0] = v_number_f16(b);
+    out->m[0] = -8 * out->d[0];
+    unpack_nibbles(b + 2, out->u);
+}
+
+ALWAYS_INLINE void unpack_Q4_1(const uint8_t *b, unpacked *out)
+{
+    out->d[0] = v_number_f16(b);
+    out->m[0] = v_number_f16(b + 2);
+    unpack_nibbles(b + 4, out->u);
+}
+
+ALWAYS_INLINE void unpack_Q5_0(const uint8_t *b, unpacked *out)
+{
+    out->d[0] = v_number_f16(b);
+    out->m[0] = -16 * out->d[0];
+    unpack_nibbles(b + 6, out->u);
+    add_fifth_bits(read_u32(b + 2), out->u);
+}
+
+ALWAYS_INLINE void unpack_Q5_1(const uint8_t *b, unpacked *out)
+{
+    out->d[0] = v_number_f16(b);
+    out->m[0] = v_number_f16(b + 2);
+    unpack_nibbles(b + 8, out->u);
+    add_fifth_bits(read_u32(b + 4), out->u);
+}
+
+/* Two bits of 32 bytes four times, 128 numbers. */
+ALWAYS_INLINE void unpack_pairs_of_bits(const uint8_t *q, uint8_t *u)
+{
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 32; i++)
+            u[32 * j + i] = q[i] >> 2 * j & 3;
+}
+
+/* scales[16] of scale and minimum, 4 bits each; 64 bytes of 2 bits; d, dmin. */
+ALWAYS_INLINE void unpack_Q2_K(const uint8_t *b, unpacked *out)
+{
+    const float d = v_number_f16(b + 80), least = v_number_f16(b + 82);
+    for (int i = 0; i < 16; i++) {
+        out->d[i] = d * (float)(b[i] & 15);
+        out->m[i] = -least * (float)(b[i] >> 4);
+    }
+    unpack_pairs_of_bits(b + 16, out->u);
+    unpack_pairs_of_bits(b + 48, out->u + 128);
+}
+
+/* Third bits [32], one bit of each byte per 32 numbers; 64 bytes of 2 bits; 16 scales of 6
+ * bits: the low 4 of all in 8 bytes, the high 2 in 4; d. */
+ALWAYS_INLINE void unpack_Q3_K(const uint8_t *b, unpacked *out)
+{
+    const float d = v_number_f16(b + 108);
+    const uint8_t *s = b + 96;
+    for (int i = 0; i < 16; i++) {
+        const int low = i < 8 ? s[i] & 15 : s[i - 8] >> 4;
+        const int high = s[8 + i % 4] >> i / 4 * 2 & 3;
+        out->d[i] = d * (float)((low | high << 4) - 32);
+        out->m[i] = -4 * out->d[i];
+    }
+    unpack_pairs_of_bits(b + 32, out->u);
+    unpack_pairs_of_bits(b + 64, out->u + 128);
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++)
+            out->u[32 * j + i] |= (uint8_t)((b[i] >> j & 1) << 2);
+}
+
+/* d, dmin, and eight scales and minimums of 6 bits in 12 bytes, of q4_K and q5_K. */
+ALWAYS_INLINE void unpack_scales_k(const uint8_t *b, unpacked *out)
+{
+    const float d = v_number_f16(b), least = v_number_f16(b + 2);
+    const uint8_t *s = b + 4;
+    for (int i = 0; i < 4; i++) {
+        out->d[i] = d * (float)(s[i] & 63);
+        out->m[i] = -least * (float)(s[i + 4] & 63);
+        out->d[i + 4] = d * (float)((s[i + 8] & 15) | (s[i] >> 6 << 4));
+        out->m[i + 4] = -least * (float)(s[i + 8] >> 4 | (s[i + 4] >> 6 << 4));
+    }
+}
+
+/* 128 bytes of nibbles: 32 bytes are 32 low ones, then 32 high ones. */
+ALWAYS_INLINE void unpack_nibbles_k(const uint8_t *q, uint8_t *u)
+{
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 32; i++) {
+            u[64 * j + i] = q[32 * j + i] & 15;
+            u[64 * j + 32 + i] = q[32 * j + i] >> 4;
+        }
+}
+
+ALWAYS_INLINE void unpack_Q4_K(const uint8_t *b, unpacked *out)
+{
+    unpack_scales_k(b, out);
+    unpack_nibbles_k(b + 16, out->u);
+}
+
+/* As q4_K, with fifth bits [32] before the nibbles, one of each byte per 32 numbers. */
+ALWAYS_INLINE void unpack_Q5_K(const uint8_t *b, unpacked *out)
+{
+    unpack_scales_k(b, out);
+    unpack_nibbles_k(b + 48, out->u);
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++)
+            out->u[32 * j + i] |= (uint8_t)((b[16 + i] >> j & 1) << 4);
+}
+
+/* 128 bytes of low nibbles, 64 of two high bits, 16 scales of 8 bits, d. Of 128 numbers, 64
+ * bytes hold the low nibbles of the first 64 and, above, of the last 64. */
+ALWAYS_INLINE void unpack_Q6_K(const uint8_t *b, unpacked *out)
+{
+    const float d = v_number_f16(b + 208);
+    for (int i = 0; i < 16; i++) {
+        out->d[i] = d * (float)(int8_t)b[192 + i];
+        out->m[i] = -32 * out->d[i];
+    }
+    for (int h = 0; h < 2; h++) {
+        const uint8_t *low = b + 64 * h, *high = b + 128 + 32 * h;
+        uint8_t *u = out->u + 128 * h;
+        for (int i = 0; i < 64; i++) {
+            u[i] = low[i] & 15;
+            u[i + 64] = low[i] >> 4;
+        }
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < 32; i++)
+                u[32 * j + i] |= (uint8_t)((high[i] >> 2 * j & 3) << 4);
+    }
+}
+
+/* A block of the type. */
+ALWAYS_INLINE void unpack(ifm_dtype dtype, const uint8_t *block, unpacked *out)
+{
+    switch (dtype) {
+#define X(NAME, name, bytes, numbers)                                                    \
+    case IFM_DTYPE_##NAME:                                                               \
+        unpack_##NAME(block, out);                                                       \
+        break;
+        IFM_DTYPE_QUANT_LIST(X)
+#undef X
+    default:
+        break;
+    }
+}
+
+/* The numbers of a block as f32 computes them. */
+ALWAYS_INLINE void unpack_floats(ifm_dtype dtype, const uint8_t *block, float *x)
+{
+    const int64_t numbers = quant_block(dtype), part = quant_part(dtype);
+    unpacked all;
+    unpack(dtype, block, &all);
+    for (int64_t j = 0; j < numbers / part; j++)
+        for (int64_t i = 0; i < part; i++)
+            x[j * part + i] = all.d[j] * (float)all.u[j * part + i] + all.m[j];
+}

@@ -1,0 +1,137 @@
+/* Products with quantized matrices against f32 products with what their blocks hold. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "format/quant.h"
+
+/* As in check_products.c: roundings of the sum, which has the size √K. */
+static const double ROUNDING = 4e-7;
+
+/* The largest of a block of 32 normal numbers is seldom over 4.5, and its 127th part the
+ * step: half a step off at most. Errors are independent of each other, so that six standard
+ * deviations of their sum, √(K/3) of that, are not passed. */
+static const double EIGHT_BITS = 6 * 4.5 / 254 / 1.7;
+
+/* Rows of x, parts of 32 numbers of k (rounded up to blocks), columns. */
+typedef struct shape {
+    int64_t t, parts, n;
+} shape;
+
+static const shape shapes[] = {
+    {1, 1, 1},    {1, 3, 17},  {1, 24, 31},  {2, 2, 16},  {3, 9, 33},   {4, 8, 64},
+    {5, 1, 100},  {6, 18, 47}, {8, 24, 16},  {9, 3, 66},  {16, 4, 35},  {17, 1, 50},
+    {18, 18, 32}, {31, 2, 97}, {33, 17, 33}, {47, 9, 15}, {64, 40, 40}, {65, 6, 130},
+};
+
+typedef struct data {
+    int64_t t, k, n, x_stride, y_stride;
+    ifm_dtype dtype;
+    float *x, *plain;      /* plain[N, K]: what the blocks hold */
+    unsigned char *blocks; /* at an odd address */
+    float *a, *b;
+} data;
+
+static data data_new(check *c, const shape *s, ifm_dtype dtype)
+{
+    const int64_t block = ifm_dtype_block(dtype);
+    const int64_t k = (s->parts * 32 + block - 1) / block * block;
+    data d = {.t = s->t, .k = k, .n = s->n, .dtype = dtype};
+    d.x_stride = k + 5;
+    d.y_stride = s->n + 2;
+    d.x = random_floats(c, d.t * d.x_stride, 1);
+    d.plain = random_floats(c, d.n * k, 1);
+    d.blocks = (unsigned char *)malloc((size_t)ifm_dtype_bytes_of(dtype, d.n * k) + 1);
+    if (!d.blocks)
+        exit(1);
+    d.blocks++;
+    ifm_quantize(dtype, d.plain, d.n * k, NULL, d.blocks);
+    ifm_dequantize(dtype, d.blocks, d.n * k, d.plain);
+    d.a = guarded_new(d.t * d.y_stride);
+    d.b = guarded_new(d.t * d.y_stride);
+    return d;
+}
+
+static void data_free(data *d)
+{
+    free(d->x);
+    free(d->plain);
+    free(d->blocks - 1);
+    guarded_free(d->a);
+    guarded_free(d->b);
+}
+
+static ifm_product product_of(const data *d, const void *w, float *y, bool part)
+{
+    return (ifm_product){.x = d->x,
+                         .x_stride = d->x_stride,
+                         .w = w,
+                         .w_stride = d->k,
+                         .y = y,
+                         .y_stride = d->y_stride,
+                         .t = d->t,
+                         .k1 = d->k,
+                         .n0 = part ? d->n / 4 : 0,
+                         .n1 = part ? d->n - d->n / 5 : d->n,
+                         .accumulate = part};
+}
+
+static void check_shape(check *c, const data *d, const ifm_way *way, const char *name)
+{
+    const ifm_way *plain =
+        ifm_kern_way(c->reference, IFM_LAYOUT_NK, IFM_DTYPE_F32, d->t, false);
+    const double size = sqrt((double)d->k),
+                 tolerance = ROUNDING * (double)(d->k + 8) +
+                             12 * (double)way->rounding * size +
+                             (way->eight_bit ? EIGHT_BITS * size : 0);
+    for (int part = 0; part < 2; part++) {
+        const ifm_product p = product_of(d, d->plain, d->a, part);
+        plain->multiply(&p, NULL);
+        run_way(c, product_of(d, d->blocks, d->b, part), way);
+        compare(c, d->a, d->b, d->t * d->y_stride, tolerance, 0,
+                "%s %s of %lld x %lld x %lld, part %d", name, ifm_dtype_name(d->dtype),
+                (long long)d->t, (long long)d->k, (long long)d->n, part);
+    }
+}
+
+/* One column must be the same bits wherever the split among threads puts it. */
+static void check_split(check *c, const data *d, const ifm_way *way, const char *name)
+{
+    const int64_t middle = d->n / 2 / 16 * 16;
+    for (int half = 0; half < 3; half++) {
+        ifm_product p = product_of(d, d->blocks, half ? d->b : d->a, false);
+        p.n0 = half == 2 ? middle : 0;
+        p.n1 = half == 1 ? middle : d->n;
+        if (p.n0 < p.n1)
+            run_way(c, p, way);
+    }
+    compare(c, d->a, d->b, d->t * d->y_stride, 0, 0,
+            "%s %s of %lld x %lld x %lld in two halves", name, ifm_dtype_name(d->dtype),
+            (long long)d->t, (long long)d->k, (long long)d->n);
+}
+
+static void check_ways(check *c, const shape *s, ifm_dtype dtype)
+{
+    static const char *const ranks[IFM_WAY_COUNT] = {"one", "few", "many"};
+    data d = data_new(c, s, dtype);
+    for (int exact = 0; exact < 2; exact++)
+        for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
+            const ifm_way *way = exact ? &c->tested->exact[dtype][rank]
+                                       : &c->tested->ways[IFM_LAYOUT_NK][dtype][rank];
+            char name[32];
+            if (!way->multiply)
+                continue;
+            snprintf(name, sizeof name, "%s%s", exact ? "exact " : "", ranks[rank]);
+            check_shape(c, &d, way, name);
+            check_split(c, &d, way, name);
+        }
+    data_free(&d);
+}
+
+void check_quant(check *c)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int dtype = IFM_DTYPE_FLOAT_COUNT; dtype < IFM_DTYPE_COUNT; dtype++)
+            check_ways(c, &shapes[i], (ifm_dtype)dtype);
+}
