@@ -203,4 +203,5 @@ void ifm_kern_scalar(ifm_kern *table)
     table->to_f32[IFM_DTYPE_##NAME] = to_f32_##NAME;
     IFM_DTYPE_FLOAT_LIST(FILL)
 #undef FILL
+    ifm_kern_scalar_quant(table);
 }
