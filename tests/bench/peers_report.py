@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The report of bench/peers.sh from invented figures: medians, bars, what is left out."""
+"""The report of bench/peers.sh from invented figures: medians, targets, what is left out."""
 
 import os
 import sys
@@ -10,113 +10,160 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "bench")
 sys.dont_write_bytecode = True
 
 import peers_report as report  # noqa: E402
-from peers_report import LLAMA, OURS, TRANSFORMERS, Samples  # noqa: E402
+import peers_rows as rows  # noqa: E402
+from peers_report import HUGE, SMALL, Samples  # noqa: E402
+from peers_rows import LLAMA, OPENVINO, OURS, TOUCH, TRANSFORMERS  # noqa: E402
+
+FLASH, NO_FLASH = report.SETTINGS[LLAMA]
 
 
-def bars(samples, workload, dtype="f32"):
-    return dict(report.bars(samples, workload, dtype))
-
-
-def row(samples, title, dtypes=("f32",)):
-    rows = [*report.time_rows(samples, dtypes), *report.share_rows(samples, dtypes)]
-    return next(r for r in rows if r[0].startswith(title))
+def find(name):
+    return next(row for row in rows.ROWS if row.name == name)
 
 
 class Case(unittest.TestCase):
     def setUp(self):
         self.samples = Samples()
 
-    def keep(self, workload, program, *values, dtype="f32"):
+    def keep(self, name, program, *values):
+        row = find(name)
         for ms in values:
-            self.samples.keep(workload, dtype, program, ms)
+            self.samples.keep(row.model, row.work, program, ms)
+
+    def limits(self, name):
+        return [most for _, most, _ in report.judge(self.samples, find(name))]
+
+    def cells(self, name):
+        return next(iter(report.time_rows(self.samples, [find(name)])))
 
 
 class Figures(Case):
     def test_a_figure_is_the_median_of_its_rounds(self):
-        self.keep("step", OURS, 9.0, 1.0, 2.0)
-        self.assertEqual(self.samples.median("step", "f32", OURS), 2.0)
-        self.assertIsNone(self.samples.median("step", "f16", OURS))
+        self.keep("decode-f32", OURS, 9.0, 1.0, 2.0)
+        self.assertEqual(self.samples.median("distilgpt2-f32", "decode", OURS), 2.0)
+        self.assertIsNone(self.samples.median("distilgpt2-f16", "decode", OURS))
 
-    def test_the_table_shows_both_ratios(self):
-        self.keep("step", OURS, 2.0)
-        self.keep("step", LLAMA, 5.0)
-        self.keep("step", TRANSFORMERS, 30.0)
-        cells = row(self.samples, "decode step")
-        self.assertEqual(cells[2:7], ["2.00", "5.00", "30.00", "2.50×", "15.00×"])
+    def test_the_better_setting_of_a_program_stands_for_it(self):
+        self.keep("smollm2-decode-4096", FLASH, 50.0, 51.0)
+        self.keep("smollm2-decode-4096", NO_FLASH, 20.0, 90.0, 21.0)
+        self.assertEqual(self.samples.median("smollm2", "decode 4096", LLAMA), 21.0)
+
+    def test_a_ratio_stands_with_those_of_its_rounds(self):
+        self.keep("decode-f32", OURS, 2.0, 2.0, 4.0)
+        self.keep("decode-f32", FLASH, 5.0, 6.0, 6.0)
+        self.assertEqual(self.samples.ratio("distilgpt2-f32", "decode", LLAMA), (3.0, 1.5, 3.0))
+        self.assertEqual(self.cells("decode-f32")[5], "3.00× (1.50–3.00)")
 
     def test_what_was_not_measured_is_left_out(self):
-        self.assertEqual(list(report.time_rows(self.samples, ["f32"])), [])
-        self.keep("step", OURS, 2.0)
-        self.assertEqual(row(self.samples, "decode step")[3:], ["–"] * 5)
+        self.assertEqual(list(report.time_rows(self.samples, rows.ROWS)), [])
+        self.keep("decode-f32", OURS, 2.0)
+        self.assertEqual(self.cells("decode-f32")[2:], ["–"] * 6)
+
+    def test_without_ours_the_row_says_what_is_to_be_reached(self):
+        self.keep("smollm2-ttft", FLASH, 8.0)
+        self.assertEqual(self.cells("smollm2-ttft")[-1], "4× llama.cpp; 2× the best peer")
 
     def test_prefill_is_shown_as_speed_too(self):
-        self.keep("prefill", OURS, 256.0)
-        self.assertEqual(row(self.samples, "prefill")[2], "256.0 (2,000 tokens/s)")
-
-    def test_a_step_as_long_as_theirs_meets_the_bar(self):
-        self.keep("step", LLAMA, 5.0)
-        self.keep("step", OURS, 5.0)
-        self.assertIn("met", row(self.samples, "decode step")[-1])
-        self.keep("step", OURS, 5.3, 5.3)
-        self.assertIn("MISSED", row(self.samples, "decode step")[-1])
+        self.keep("prefill-f32", OURS, 256.0)
+        self.assertEqual(self.cells("prefill-f32")[1], "256.0 (2,000 tokens/s)")
 
 
-class Bars(Case):
-    def test_cold_is_held_to_an_eighth_of_llama(self):
-        self.keep("cold", LLAMA, 400.0)
-        self.keep("floor", report.TOUCH, 30.0)
-        self.assertEqual(list(bars(self.samples, "cold").values()), [50.0])
+class Targets(Case):
+    def test_decoding_is_held_to_the_bare_pass_and_to_llama(self):
+        self.samples.keep("distilgpt2-q4_0", "bare", SMALL, 9.0)
+        self.samples.keep("distilgpt2-q4_0", "bare", HUGE, 0.7)
+        self.keep("decode-q4_0", FLASH, 0.9)
+        self.keep("decode-q4_0", OURS, 0.95)
+        words = report.target_cell(self.samples, find("decode-q4_0"))
+        self.assertEqual(
+            words,
+            "the bare pass ÷ 0.7: 0.95 of 1.00, reached; llama.cpp: 0.95 of 0.90, **missed**",
+        )
+
+    def test_the_best_peer_is_the_fastest_one(self):
+        self.keep("smollm2-prefill-512", FLASH, 1000.0)
+        self.keep("smollm2-prefill-512", OPENVINO, 130.0)
+        self.keep("smollm2-prefill-512", OURS, 90.0)
+        self.assertEqual([round(ms) for ms in self.limits("smollm2-prefill-512")], [100, 100])
+
+    def test_a_first_token_is_held_to_own_steps(self):
+        self.keep("ttft-q8_0", OURS, 5.0)
+        self.assertEqual(self.limits("ttft-q8_0"), [])
+        self.keep("decode-q8_0", OURS, 4.0)
+        self.assertEqual(self.limits("ttft-q8_0"), [5.2])
+
+    def test_a_prompt_is_held_to_the_peak_of_its_type(self):
+        self.samples.peaks = {"f32": 62.1e9, "bf16": 1e15}
+        self.keep("prefill-f32", OURS, 999.0)
+        most = 512 * 2 * 6 * 12 * 768 * 768 / (0.7 * 62.1e9) * 1e3
+        self.assertAlmostEqual(self.limits("prefill-f32")[0], most)
 
     def test_cold_is_held_to_the_floor_where_that_is_more(self):
-        self.keep("cold", LLAMA, 80.0)
-        self.keep("floor", report.TOUCH, 30.0)
-        self.assertEqual(list(bars(self.samples, "cold").values()), [39.0])
+        for llama, most in ((400.0, 50.0), (80.0, 39.0)):
+            self.samples = Samples()
+            self.keep("cold-f32", OURS, 20.0)
+            self.keep("cold-f32", FLASH, llama)
+            self.samples.keep("distilgpt2-f32", "touch", TOUCH, 30.0)
+            self.assertEqual(self.limits("cold-f32"), [most])
 
-    def test_cold_is_held_to_a_hundredth_of_transformers(self):
-        self.keep("cold", TRANSFORMERS, 6400.0)
-        self.assertEqual(list(bars(self.samples, "cold").values()), [64.0])
-
-    def test_other_types_have_no_cold_bar(self):
-        self.samples.keep("cold", "bf16", LLAMA, 80.0)
-        self.samples.keep("floor", "bf16", report.TOUCH, 30.0)
-        self.assertEqual(bars(self.samples, "cold", "bf16"), {})
-
-    def test_ttft_is_held_to_the_own_step(self):
-        self.keep("step", OURS, 4.0)
-        self.assertEqual(list(bars(self.samples, "ttft").values()), [5.0])
+    def test_the_summary_counts(self):
+        self.keep("smollm2-cold", OURS, 30.0)
+        self.keep("smollm2-cold", FLASH, 200.0)
+        self.assertEqual(report.summary(self.samples, rows.ROWS), "Targets reached: 0 of 1.")
 
 
 class Shares(Case):
     def test_the_faster_pages_are_the_yardstick(self):
-        self.keep("floor", report.SMALL, 6.0)
-        self.keep("floor", report.HUGE, 4.0)
-        self.keep("step", OURS, 5.0)
-        cells = row(self.samples, "decode, share of read bandwidth by bare pass")
-        self.assertEqual(cells[2], "80%")
-        self.assertIn("MISSED", cells[-1])
+        self.samples.keep("distilgpt2-f32", "bare", SMALL, 6.0)
+        self.samples.keep("distilgpt2-f32", "bare", HUGE, 4.0)
+        self.samples.decode_bytes["distilgpt2-f32"] = 4_000_000
+        self.keep("decode-f32", OURS, 5.0)
+        shares = list(report.share_rows(self.samples, [find("decode-f32")]))
+        self.assertEqual(shares[0][1:], ["80%", "of the bare pass, 1.0 GB/s"])
 
-    def test_the_own_probe_stands_beside_it(self):
-        self.samples.probe["f32"] = [0.9, 0.8, 0.95]
-        cells = row(self.samples, "decode, share of read bandwidth by own probe")
-        self.assertEqual(cells[2], "90%")
-        self.assertIn("met", cells[-1])
+
+class Choice(unittest.TestCase):
+    def names(self, *words):
+        return [row.name for row in rows.choose(words)]
+
+    def test_a_word_chooses_every_row_with_its_parts(self):
+        deep = ["smollm2-decode-0", "smollm2-decode-1024", "smollm2-decode-4096"]
+        self.assertEqual(self.names("smollm2-decode"), deep)
+        self.assertEqual(self.names("q8_0"), ["decode-q8_0", "ttft-q8_0", "prefill-q8_0"])
+
+    def test_extras_are_measured_only_when_named(self):
+        self.assertNotIn("whole-f32", self.names())
+        self.assertIn("whole-f32", self.names("whole"))
+        self.assertEqual(len(self.names("all")), len(rows.ROWS))
+
+    def test_a_word_that_chooses_nothing_is_refused(self):
+        with self.assertRaisesRegex(ValueError, '"nonsense" chooses no row'):
+            rows.choose(["nonsense"])
+
+    def test_names_are_names(self):
+        self.assertEqual(len({row.name for row in rows.ROWS}), len(rows.ROWS))
 
 
 class Work(Case):
     def test_the_same_tokens_are_counted_from_the_first_on(self):
         self.samples.tokens = {
-            ("f32", OURS): [1, 2, 9, 4],
-            ("f32", LLAMA): [1, 2, 3, 4],
-            ("f32", TRANSFORMERS): [1, 2, 3, 4],
+            ("smollm2", OURS): [1, 2, 9, 4],
+            ("smollm2", LLAMA): [1, 2, 3, 4],
+            ("smollm2", OPENVINO): [1, 2, 3, 4],
         }
         good, sentence = report.same_work(self.samples)
         self.assertTrue(good)
-        self.assertIn("f32, llama.cpp as Transformers: 4 of 4", sentence)
-        self.assertIn("f32, Inferometer as Transformers: 2 of 4", sentence)
+        self.assertIn("smollm2, Inferometer as llama.cpp: 2 of 4", sentence)
+        self.assertIn("smollm2, OpenVINO as llama.cpp: 4 of 4", sentence)
 
     def test_another_first_token_is_other_work(self):
-        self.samples.tokens = {("f32", OURS): [1, 2], ("f32", LLAMA): [7, 2]}
+        self.samples.tokens = {("smollm2", OURS): [1, 2], ("smollm2", LLAMA): [7, 2]}
         self.assertFalse(report.same_work(self.samples)[0])
+
+    def test_random_quantized_weights_may_decide_otherwise(self):
+        model = "distilgpt2-q8_0"
+        self.samples.tokens = {(model, OURS): [1, 2], (model, LLAMA): [7, 2]}
+        self.assertTrue(report.same_work(self.samples)[0])
 
     def test_a_busy_machine_is_named(self):
         self.samples.other_cores = [0.0, 1.5]
@@ -127,13 +174,14 @@ class Work(Case):
 
 class Whole(Case):
     def test_every_line_of_a_table_has_as_many_cells(self):
-        for workload in report.TITLES:
-            self.keep(workload, OURS, 1.0)
-            self.keep(workload, LLAMA, 2.0)
-        for name in (report.TOUCH, report.POPULATE, report.SMALL, report.HUGE):
-            self.keep("floor", name, 1.0)
-        self.samples.decode_bytes["f32"] = 1000
-        lines = report.render(self.samples, ["f32", "f16"], "a host").split("\n")
+        for row in rows.ROWS:
+            for program in (OURS, FLASH, OPENVINO, TRANSFORMERS):
+                self.samples.keep(row.model, row.work, program, 1.0)
+            self.samples.decode_bytes[row.model] = 1000
+            for name in (SMALL, HUGE):
+                self.samples.keep(row.model, "bare", name, 1.0)
+        self.samples.peaks = {"f32": 1e9, "bf16": 1e9, "int8": 1e9}
+        lines = report.render(self.samples, rows.ROWS, "a host").split("\n")
         self.assertEqual(lines[0], "a host")
         tables = [[]]
         for line in lines:
@@ -141,7 +189,7 @@ class Whole(Case):
                 tables[-1].append(line.count(" | "))
             elif tables[-1]:
                 tables.append([])
-        self.assertEqual([len(set(table)) for table in tables if table], [1, 1, 1])
+        self.assertEqual([len(set(table)) for table in tables if table], [1] * 4)
 
 
 if __name__ == "__main__":
