@@ -45,11 +45,13 @@ typedef struct synthetic {
 static const ifm_config distilgpt2 = {
     .n_embd = 768,
     .n_head = 12,
+    .n_kv_head = 12,
+    .head_dim = 64,
     .n_layer = 6,
     .n_inner = 3072,
     .n_positions = 1024,
     .n_vocab = 50257,
-    .layer_norm_eps = 1e-5f,
+    .norm_eps = 1e-5f,
     .scale_attn_weights = true,
     .tied_head = true,
     .bos_id = -1,
@@ -302,7 +304,10 @@ static ifm_model *open_model(const arguments *a, synthetic *s, bare_pass *bare)
     make_synthetic(s, &distilgpt2, a->huge);
     model.config = distilgpt2;
     check(ifm_kernels_find(a->kernels, &model.kern, &err), &err);
-    check(ifm_gpt2_bind(&model, find_synthetic, s, &err), &err);
+    model.ops = ifm_family_ops_of(distilgpt2.family);
+    check(model.ops->bind(&model, &(ifm_tensor_source){.find = find_synthetic, .arg = s},
+                          &err),
+          &err);
     *bare = (bare_pass){.bytes = s->block, .n = s->bytes};
     model.info.decode_bytes =
         (int64_t)s->bytes - (int64_t)find_synthetic(s, "wpe.weight")->n_bytes;

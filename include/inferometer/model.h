@@ -4,7 +4,7 @@
  * threads.
  *
  * Letters of shapes, everywhere: T tokens, C width of the model, V vocabulary, H heads,
- * D head width (C = H D), L layers, P positions.
+ * G key-value heads, D head width, L layers, P positions.
  */
 #ifndef INFEROMETER_MODEL_H
 #define INFEROMETER_MODEL_H
@@ -34,15 +34,15 @@ typedef struct ifm_model_options {
 /* What a model is. Strings are borrowed from the model and live as long as it. */
 typedef struct ifm_model_info {
     const char *name;     /* last part of the path: "distilgpt2" */
-    const char *family;   /* "gpt2" */
+    const char *family;   /* "gpt2", "llama", "mistral", "qwen2", "qwen3" */
     const char *path;     /* the directory or file it was opened from */
-    const char *dtype;    /* of most bytes of weights: "f32", "f16", "bf16" */
+    const char *dtype;    /* of most bytes of weights: "f32", "bf16", "q4_1" */
     const char *kernels;  /* the instruction set that will compute it */
     int64_t parameters;   /* tied weights counted once */
     int64_t file_bytes;   /* size of all weight files */
     int64_t weight_bytes; /* bytes of the tensors that are used */
     int64_t decode_bytes; /* bytes of weights that one decode step reads */
-    int32_t n_layer, n_head, n_embd, n_inner, n_positions, n_vocab;
+    int32_t n_layer, n_head, n_kv_head, head_dim, n_embd, n_inner, n_positions, n_vocab;
     bool tied_head;
     int32_t bos_id, eos_id; /* -1: none */
 } ifm_model_info;
@@ -64,6 +64,8 @@ typedef struct ifm_session_options {
     int32_t threads;    /* compute threads, the caller's included; 0: one per physical
                           core that this process may use */
     int32_t logit_rows; /* most tokens of one ifm_session_eval_all; 0: 1 */
+    bool exact;         /* compute with quantized weights as if they were f32; else
+                          activations may be rounded to 8 bits for them, which is faster */
 } ifm_session_options;
 
 /* Bytes that a session will take, its one block of memory. */

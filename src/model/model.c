@@ -13,6 +13,11 @@ static const ifm_tensor *find_in_weights(const void *source, const char *name)
     return ifm_weights_find(source, name);
 }
 
+static const char *left_out_of_weights(const void *source, const char *name)
+{
+    return ifm_weights_left_out(source, name);
+}
+
 /* The last part of a path, without trailing slashes or ".safetensors"; a file's name says
  * little ("model.safetensors"), so a file is called after its directory. */
 static char *name_of(const char *path)
@@ -32,62 +37,48 @@ static char *name_of(const char *path)
     return name;
 }
 
-/* Adds up a matrix that is used. */
-static void count_matrix(ifm_model *self, const ifm_linear *linear, int64_t bytes[])
+const ifm_family_ops *ifm_family_ops_of(ifm_family family)
 {
-    const int64_t n = linear->w.k * linear->w.n;
-    const int64_t size = n * (int64_t)ifm_dtype_block_bytes(linear->w.dtype);
-    self->info.decode_bytes += size;
-    bytes[linear->w.dtype] += size;
-    self->info.parameters += n;
+    return family == IFM_FAMILY_GPT2 ? &ifm_gpt2_ops : &ifm_llama_ops;
 }
 
-static void count_embedding(ifm_model *self, const ifm_tensor *x, int64_t bytes[])
-{
-    const int64_t n = x->shape[0] * x->shape[1];
-    bytes[x->dtype] += (int64_t)x->n_bytes;
-    self->info.parameters += n;
-}
-
-/* Counts what is used. A decode step reads every matrix, every vector, and one row of each
- * embedding, which is left out. Vectors are read as the copies in f32. */
+/* What the model is, from its config and what binding has counted. */
 static void describe(ifm_model *self)
 {
     const ifm_config *c = &self->config;
-    const int64_t vectors = (int64_t)c->n_layer * (9 * (int64_t)c->n_embd + c->n_inner) +
-                            2 * (int64_t)c->n_embd;
-    int64_t bytes[IFM_DTYPE_COUNT] = {0};
-    for (int32_t i = 0; i < c->n_layer; i++) {
-        const ifm_gpt2_layer *layer = &self->gpt2.layers[i];
-        count_matrix(self, &layer->attn_qkv, bytes);
-        count_matrix(self, &layer->attn_proj, bytes);
-        count_matrix(self, &layer->mlp_fc, bytes);
-        count_matrix(self, &layer->mlp_proj, bytes);
-    }
-    count_matrix(self, &self->gpt2.head, bytes);
-    count_embedding(self, self->gpt2.wpe, bytes);
-    if (!c->tied_head)
-        count_embedding(self, self->gpt2.wte, bytes);
-    self->info.parameters += vectors;
-    self->info.decode_bytes += vectors * (int64_t)sizeof(float);
+    const ifm_weight_count *count = &self->count;
     ifm_dtype most = IFM_DTYPE_F32;
+    int64_t weight_bytes = 0;
     for (int i = 0; i < IFM_DTYPE_COUNT; i++) {
-        most = bytes[i] > bytes[most] ? (ifm_dtype)i : most;
-        self->info.weight_bytes += bytes[i];
+        most = count->bytes[i] > count->bytes[most] ? (ifm_dtype)i : most;
+        weight_bytes += count->bytes[i];
     }
-    self->info.weight_bytes += vectors * (int64_t)ifm_dtype_block_bytes(most);
-    self->info.dtype = ifm_dtype_name(most);
-    self->info.family = ifm_family_name(c->family);
-    self->info.kernels = self->kern->name;
-    self->info.n_layer = c->n_layer;
-    self->info.n_head = c->n_head;
-    self->info.n_embd = c->n_embd;
-    self->info.n_inner = c->n_inner;
-    self->info.n_positions = c->n_positions;
-    self->info.n_vocab = c->n_vocab;
-    self->info.tied_head = c->tied_head;
-    self->info.bos_id = c->bos_id;
-    self->info.eos_id = c->eos_id;
+    self->info = (ifm_model_info){
+        .name = self->name,
+        .family = ifm_family_name(c->family),
+        .path = self->path,
+        .dtype = ifm_dtype_name(most),
+        .kernels = self->kern->name,
+        .parameters = count->parameters,
+        .weight_bytes = weight_bytes,
+        .decode_bytes = count->decode_bytes,
+        .n_layer = c->n_layer,
+        .n_head = c->n_head,
+        .n_kv_head = c->n_kv_head,
+        .head_dim = c->head_dim,
+        .n_embd = c->n_embd,
+        .n_inner = c->n_inner,
+        .n_positions = c->n_positions,
+        .n_vocab = c->n_vocab,
+        .tied_head = c->tied_head,
+        .bos_id = c->bos_id,
+        .eos_id = c->eos_id,
+    };
+    for (size_t i = 0; i < ifm_weights_file_count(self->weights); i++) {
+        ifm_mapping mapping = {0};
+        (void)ifm_weights_file(self->weights, i, &mapping);
+        self->info.file_bytes += (int64_t)mapping.size;
+    }
 }
 
 static ifm_status start_loading(ifm_model *self, const ifm_model_options *options,
@@ -97,6 +88,17 @@ static ifm_status start_loading(ifm_model *self, const ifm_model_options *option
     if (options->load == IFM_LOAD_EAGER)
         threads = options->threads > 0 ? options->threads : ifm_cpu_room_now().threads;
     return ifm_loader_start(self->weights, threads, &self->loader, err);
+}
+
+static ifm_status bind(ifm_model *self, ifm_error *err)
+{
+    const ifm_tensor_source source = {
+        .find = find_in_weights,
+        .left_out = left_out_of_weights,
+        .arg = self->weights,
+    };
+    self->ops = ifm_family_ops_of(self->config.family);
+    return self->ops->bind(self, &source, err);
 }
 
 static ifm_status open_parts(ifm_model *self, const char *path,
@@ -110,20 +112,13 @@ static ifm_status open_parts(ifm_model *self, const char *path,
     if (status == IFM_OK)
         status = start_loading(self, options, err);
     if (status == IFM_OK)
-        status = ifm_gpt2_bind(self, find_in_weights, self->weights, err);
+        status = bind(self, err);
     if (status != IFM_OK)
         return status;
     self->path = strdup(path);
     self->name = name_of(path);
     if (!self->path || !self->name)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path);
-    self->info.path = self->path;
-    self->info.name = self->name;
-    for (size_t i = 0; i < ifm_weights_file_count(self->weights); i++) {
-        ifm_mapping mapping = {0};
-        (void)ifm_weights_file(self->weights, i, &mapping);
-        self->info.file_bytes += (int64_t)mapping.size;
-    }
     describe(self);
     if (options->load == IFM_LOAD_EAGER)
         ifm_loader_wait(self->loader);
@@ -151,7 +146,9 @@ void ifm_model_close(ifm_model *model)
 {
     if (!model)
         return;
-    ifm_gpt2_unbind(model);
+    if (model->ops)
+        model->ops->unbind(model);
+    free(model->vectors);
     ifm_loader_free(model->loader);
     ifm_weights_close(model->weights);
     free(model->path);

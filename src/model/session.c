@@ -32,6 +32,11 @@ static int64_t padded(int64_t n)
     return (int64_t)ifm_align_up((size_t)n, ROW_PAD) + ROW_PAD;
 }
 
+static int64_t greater(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int32_t logit_rows_of(const ifm_session_options *options)
 {
     return options->logit_rows > 1 ? options->logit_rows : 1;
@@ -43,8 +48,11 @@ static ifm_session_layout layout_of(const ifm_model *model,
 {
     const int32_t positions = options->positions;
     const ifm_config *c = &model->config;
-    const int64_t width = c->n_embd, heads_width = (int64_t)c->n_layer * width;
-    const int64_t wide = 3 * width > c->n_inner ? 3 * width : c->n_inner;
+    const int64_t heads = (int64_t)c->n_head * c->head_dim;
+    const int64_t kv_heads = (int64_t)c->n_kv_head * c->head_dim;
+    const int64_t width = greater(c->n_embd, heads), cached = c->n_layer * kv_heads;
+    const int64_t inner = c->n_inner * (c->activation == IFM_ACTIVATION_SILU ? 2 : 1);
+    const int64_t wide = greater(heads + 2 * kv_heads, inner);
     ifm_session_layout at = {
         .positions = (int64_t)ifm_align_up((size_t)positions, IFM_KEY_BLOCK),
         .rows = positions < IFM_SESSION_ROWS ? positions : IFM_SESSION_ROWS,
@@ -54,13 +62,14 @@ static ifm_session_layout layout_of(const ifm_model *model,
     const size_t row = (size_t)width * sizeof(float);
     const size_t scratch = model->kern->scratch_bytes;
     at.scratch_stride = ifm_align_up(scratch > row ? scratch : row, LINE);
-    at.keys = place_floats(&at.bytes, heads_width, at.positions);
-    at.values = place_floats(&at.bytes, heads_width, at.positions);
+    at.keys = place_floats(&at.bytes, cached, at.positions);
+    at.values = place_floats(&at.bytes, cached, at.positions);
     at.x = place_floats(&at.bytes, at.rows, at.x_stride);
     at.norm = place_floats(&at.bytes, at.rows, at.x_stride);
     at.few = place_floats(&at.bytes, threads, IFM_SESSION_FEW_ROWS * at.x_stride);
     at.wide = place_floats(&at.bytes, at.rows, at.wide_stride);
     at.mixed = place_floats(&at.bytes, at.rows, at.x_stride);
+    at.turns = place_floats(&at.bytes, at.rows, c->rope.r);
     at.packed = place(&at.bytes, ifm_matmul_packed(model->kern, at.rows, wide));
     at.own_stride = ifm_align_up(ifm_matmul_own(model->kern, wide), LINE);
     at.own = place(&at.bytes, (size_t)threads * at.own_stride);
@@ -97,6 +106,7 @@ ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *op
     self->model = model;
     self->room = options->positions;
     self->logit_rows = logit_rows_of(options);
+    self->exact = options->exact;
     ifm_status status = ifm_pool_new(threads_of(options), &self->pool, err);
     if (status != IFM_OK)
         goto done;
@@ -181,7 +191,7 @@ static const float *run_passes(ifm_session *session, const int32_t *ids, int32_t
         session->logits = next;
         for (int32_t i = 0; i < session->n_rows; i++)
             session->rows[i] = (ifm_row){ids[done + i], session->length + i};
-        ifm_pool_run(session->pool, ifm_gpt2_forward, session);
+        ifm_pool_run(session->pool, session->model->ops->forward, session);
         session->length += session->n_rows;
         next += (int64_t)session->n_logits * session->model->config.n_vocab;
     }

@@ -28,15 +28,17 @@ typedef struct ifm_row {
 typedef struct ifm_session_layout {
     int64_t positions;   /* of the KV cache, rounded up to whole key blocks */
     int64_t rows;        /* R */
-    int64_t x_stride;    /* C padded */
-    int64_t wide_stride; /* max(3C, F) padded */
-    size_t keys;         /* [L, H, P/16, D, 16] */
-    size_t values;       /* [L, H, P, D] */
+    int64_t x_stride;    /* max(C, H D) padded */
+    int64_t wide_stride; /* max((H + 2G) D, F or 2F) padded */
+    size_t keys;         /* [L, G, P/16, D, 16] */
+    size_t values;       /* [L, G, P, D] */
     size_t x;            /* [R, C] the residual stream */
     size_t norm;         /* [R, C] normalised */
     size_t few;          /* [threads, FEW_ROWS, C] the same, each thread's own */
-    size_t wide;   /* [R, 3C] queries, keys, values; [R, F] the feed-forward layer */
-    size_t mixed;  /* [R, C] attention's output */
+    size_t wide;  /* [R, (H + 2G) D] queries, keys, values; [R, F] the feed-forward layer,
+                      [R, 2F] when it is gated */
+    size_t mixed; /* [R, H D] attention's output */
+    size_t turns; /* [R, r] cosines and sines of each row's position */
     size_t packed; /* see ifm_matmul_packed */
     size_t own;    /* [threads] own_stride bytes, see ifm_matmul_own */
     size_t own_stride;
@@ -57,6 +59,7 @@ struct ifm_session {
     int32_t room;         /* positions that may be used */
     int32_t logit_rows;   /* logits that there is room for */
     int32_t length;       /* positions that are */
+    bool exact;           /* activations are not rounded to 8 bits */
     /* The pass that is going on: */
     ifm_row *rows; /* [n_rows], of positions length … length + n_rows - 1 */
     int32_t n_rows;
@@ -72,9 +75,5 @@ static inline float *ifm_session_floats(const ifm_session *session, size_t offse
 {
     return (float *)(void *)(session->block + offset);
 }
-
-/* One pass over session->rows: appends them to the KV cache and, computes the logits of
- * the last n_logits. A task for the session's pool. */
-void ifm_gpt2_forward(void *session, int thread);
 
 #endif

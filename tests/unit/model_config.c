@@ -38,7 +38,7 @@ static void defaults_are_those_of_transformers(void **state)
     assert_int_equal(config.n_positions, 1024);
     assert_int_equal(config.n_vocab, 50257);
     assert_int_equal(config.activation, IFM_ACTIVATION_GELU_NEW);
-    assert_true(config.layer_norm_eps == 1e-5f);
+    assert_true(config.norm_eps == 1e-5f);
     assert_true(config.tied_head && config.scale_attn_weights);
     assert_false(config.scale_attn_by_inverse_layer_idx);
     assert_int_equal(config.bos_id, 50256);
@@ -61,7 +61,7 @@ static void every_key_is_read(void **state)
     assert_int_equal(config.n_inner, 100);
     assert_int_equal(config.n_positions, 64);
     assert_int_equal(config.n_vocab, 300);
-    assert_true(config.layer_norm_eps == 0.001f);
+    assert_true(config.norm_eps == 0.001f);
     assert_int_equal(config.activation, IFM_ACTIVATION_RELU);
     assert_false(config.tied_head);
     assert_int_equal(config.bos_id, 1);
@@ -135,8 +135,8 @@ static void what_is_refused(void **state)
         {"[]", IFM_ERR_FORMAT, "config.json: is a list, expected an object"},
         {"{}", IFM_ERR_FORMAT, "has no \"model_type\""},
         {"{\"model_type\":3}", IFM_ERR_FORMAT, "\"model_type\" is a whole number"},
-        {"{\"model_type\":\"llama\"}", IFM_ERR_UNSUPPORTED,
-         "the model family \"llama\" is not supported, only gpt2 is"},
+        {"{\"model_type\":\"mamba\"}", IFM_ERR_UNSUPPORTED,
+         "the model family \"mamba\" is not supported, those that are: gpt2, llama"},
         {"{\"architectures\":[\"GPT2ForSequenceClassification\"]}", IFM_ERR_UNSUPPORTED,
          "GPT2ForSequenceClassification"},
         {"{\"model_type\":\"gpt2\"}", IFM_ERR_FORMAT, "\"n_embd\" is missing"},
