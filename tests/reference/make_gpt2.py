@@ -99,7 +99,7 @@ def stored_tensors(model, dtype=torch.float32, bare=False, masks=False, shards=1
             tensors[attention + "masked_bias"] = torch.tensor(-1e4)
     if bare:
         tensors = {
-            name.removeprefix("transformer."): tensor for name, tensor in tensors.items()
+            name.removeprefix("transformer.").removeprefix("model."): tensor for name, tensor in tensors.items()
         }
     names = sorted(tensors)
     for i in range(shards):

@@ -16,10 +16,11 @@
 #include "inferometer/model.h"
 #include "kern/kern.h"
 
-/* f32 sums of another order differ by about 1e-5 on these models (the reference script
- * prints f32 against f64); ten times that is still ten times below what a wrong constant
- * costs (gelu for gelu_new: 2e-3). */
-static const double TOLERANCE_F32 = 1e-4;
+/* f32 sums of another order differ by about 1e-5 on GPT-2's models and by up to 6e-5 on the
+ * Llama family's (the reference scripts print f32 against f64). Some times that is still
+ * far below what a wrong constant costs (gelu for gelu_new: 2e-3; one position in a
+ * rotation or a window: 1e-1). */
+static const double TOLERANCE_F32 = 3e-4;
 
 /* 16-bit weights are computed exactly in decoding, but a table may round activations to
  * bf16 in long prompts: 8 bits of mantissa, averaged over a row. */
@@ -179,13 +180,13 @@ static size_t list_cases(const char *directory, char names[][64], size_t cap)
     return n;
 }
 
-static void every_case_with_every_table(void **state)
+static void check_family(const char *family)
 {
-    (void)state;
     static char names[MAX_CASES][64];
     char directory[4096];
     const char *root = getenv("IFM_SOURCE_ROOT");
-    snprintf(directory, sizeof directory, "%s/tests/reference/gpt2", root ? root : ".");
+    snprintf(directory, sizeof directory, "%s/tests/reference/%s", root ? root : ".",
+             family);
     const size_t n_cases = list_cases(directory, names, MAX_CASES);
     const ifm_kern *tables[IFM_KERN_MAX];
     const int n_tables = ifm_kernels_available(tables, IFM_KERN_MAX);
@@ -194,15 +195,28 @@ static void every_case_with_every_table(void **state)
         worst[0] = worst[1] = 0;
         for (size_t i = 0; i < n_cases; i++)
             check_case(directory, names[i], tables[t], 1 + (int)(i + (size_t)t) % 3);
-        print_message("%s: worst difference %.2g (f32), %.2g (16 bits)\n",
+        print_message("%s, %s: worst difference %.2g (f32), %.2g (16 bits)\n", family,
                       tables[t]->name, worst[0], worst[1]);
     }
+}
+
+static void gpt2_with_every_table(void **state)
+{
+    (void)state;
+    check_family("gpt2");
+}
+
+static void llama_with_every_table(void **state)
+{
+    (void)state;
+    check_family("llama");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_case_with_every_table),
+        cmocka_unit_test(gpt2_with_every_table),
+        cmocka_unit_test(llama_with_every_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
