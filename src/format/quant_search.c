@@ -17,10 +17,13 @@
 #include "format/quant_block.h"
 
 enum {
-    LANES = 8,  /* sums that run side by side, so that compilers use vectors */
+    LANES = 4,  /* numbers side by side: what every processor of ours has vectors for */
     GRIDS = 10, /* wider ones, and as many narrower ones */
     ROUNDS = 3, /* of steps 2 and 3 */
 };
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t masks __attribute__((vector_size(4 * LANES)));
 
 static const float grid_step = 0.1f; /* in codes */
 static const float largest_half = 65504.0f;
@@ -49,59 +52,89 @@ static float to_half(float x)
     return ifm_f16_to_f32(ifm_f32_to_f16(bounded));
 }
 
-/* The whole number nearest to v in [low, high]; low for a NaN. Adding 1.5 × 2^23 leaves no
- * bits for a fraction. */
-static inline float nearest(float v, float low, float high)
+static inline lanes load(const float *x)
 {
-    const float shift = 12582912.0f;
-    v = v > low ? v : low;
-    v = v < high ? v : high;
+    lanes v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static inline lanes spread(float x)
+{
+    return (lanes){x, x, x, x};
+}
+
+/* a where `where`, else b. */
+static inline lanes choose_lanes(masks where, lanes a, lanes b)
+{
+    return (lanes)(((masks)a & where) | ((masks)b & ~where));
+}
+
+/* The whole numbers nearest to v in [low, high]; low for a NaN. Adding 1.5 × 2^23 leaves no
+ * bits for a fraction. */
+static inline lanes nearest(lanes v, lanes low, lanes high)
+{
+    const lanes shift = spread(12582912.0f);
+    v = choose_lanes(v > low, v, low);
+    v = choose_lanes(v < high, v, high);
     return (v + shift) - shift;
 }
 
-static double sum_lanes(const float *lanes)
+static int nearest_whole(float v, int low, int high)
 {
-    double sum = 0;
-    for (int i = 0; i < LANES; i++)
-        sum += (double)lanes[i];
-    return sum;
+    return (int)nearest(spread(v), spread((float)low), spread((float)high))[0];
+}
+
+static double sum_lanes(lanes v)
+{
+    return ((double)v[0] + (double)v[1]) + ((double)v[2] + (double)v[3]);
+}
+
+/* The sums that do not depend on u. */
+static moments start_moments(numbers of)
+{
+    lanes w = {0}, wx = {0};
+    for (int i = 0; i < of.n; i += LANES) {
+        w += load(of.w + i);
+        wx += load(of.w + i) * load(of.x + i);
+    }
+    return (moments){.w = sum_lanes(w), .wx = sum_lanes(wx)};
 }
 
 /* The weighted sums with u = the grid's number nearest to (x − origin) inverse. */
-static moments take_moments(numbers of, float origin, float inverse, float low,
-                            float high)
+static void take_moments(moments *sums, numbers of, float origin, float inverse,
+                         float low, float high)
 {
-    float w[LANES] = {0}, wx[LANES] = {0}, wu[LANES] = {0};
-    float wuu[LANES] = {0}, wux[LANES] = {0};
+    const lanes begin = spread(origin), by = spread(inverse);
+    const lanes least = spread(low), most = spread(high);
+    lanes wu = {0}, wuu = {0}, wux = {0};
     for (int i = 0; i < of.n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            float x = of.x[i + j], weight = of.w[i + j];
-            float u = nearest((x - origin) * inverse, low, high);
-            w[j] += weight;
-            wx[j] += weight * x;
-            wu[j] += weight * u;
-            wuu[j] += weight * u * u;
-            wux[j] += weight * u * x;
-        }
+        lanes x = load(of.x + i), w = load(of.w + i);
+        lanes u = nearest((x - begin) * by, least, most);
+        lanes part = w * u;
+        wu += part;
+        wuu += part * u;
+        wux += part * x;
     }
-    return (moments){sum_lanes(w), sum_lanes(wx), sum_lanes(wu), sum_lanes(wuu),
-                     sum_lanes(wux)};
+    sums->wu = sum_lanes(wu);
+    sums->wuu = sum_lanes(wuu);
+    sums->wux = sum_lanes(wux);
 }
 
 /* The squared error of `by` with the best codes: what a reader of them will see. */
 static float error_of(numbers of, line by, float low, float high)
 {
-    float sums[LANES] = {0};
-    float inverse = by.scale != 0 ? 1 / by.scale : 0;
+    const lanes inverse = spread(by.scale != 0 ? 1 / by.scale : 0);
+    const lanes scale = spread(by.scale), min = spread(by.min);
+    const lanes least = spread(low), most = spread(high);
+    lanes sum = {0};
     for (int i = 0; i < of.n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            float x = of.x[i + j];
-            float u = nearest((x + by.min) * inverse, low, high);
-            float e = x - (by.scale * u - by.min);
-            sums[j] += of.w[i + j] * e * e;
-        }
+        lanes x = load(of.x + i);
+        lanes u = nearest((x + min) * inverse, least, most);
+        lanes e = x - (scale * u - min);
+        sum += load(of.w + i) * e * e;
     }
-    return (float)sum_lanes(sums);
+    return (float)sum_lanes(sum);
 }
 
 /* x ≈ scale u: u from low to high, 0 among them. The number of the largest magnitude comes
@@ -116,9 +149,10 @@ static line fit_symmetric(numbers of, float low, float high)
     if (extreme == 0)
         return best;
     best.scale = extreme / end;
+    moments sums = {0};
     for (int i = -GRIDS; i <= GRIDS; i++) {
         float steps = end + (end < 0 ? -grid_step : grid_step) * (float)i;
-        moments sums = take_moments(of, 0, steps / extreme, low, high);
+        take_moments(&sums, of, 0, steps / extreme, low, high);
         double gain = sums.wuu > 0 ? sums.wux * sums.wux / sums.wuu : 0;
         if (gain > best_gain) {
             best_gain = gain;
@@ -160,9 +194,10 @@ static line fit_affine(numbers of, float high, bool positive)
     if (!(most > least))
         return best;
     double best_gain = -INFINITY, gain;
+    moments sums = start_moments(of);
     for (int i = -GRIDS; i <= GRIDS; i++) {
         float inverse = (high + grid_step * (float)i) / (most - least);
-        moments sums = take_moments(of, least, inverse, 0, high);
+        take_moments(&sums, of, least, inverse, 0, high);
         if (solve(&sums, positive, &by, &gain) && gain > best_gain) {
             best_gain = gain;
             best = by;
@@ -196,9 +231,10 @@ static void fit_parts(search *self)
                 : fit_affine(part_of(self, p), self->high, self->type->max_min > 0);
 }
 
-/* d and m so that the parts' scales and minima fit into their bits. The scale of largest
- * magnitude becomes the lowest, negative one, where there are such: there is one more. */
-static void first_levels(const search *self, ifm_quant_block *block)
+/* d and m so that the parts' scales and minima take `share` of their range. The scale of
+ * the largest magnitude becomes the lowest, negative one, where there are such: there is one
+ * more. */
+static void lay_levels(const search *self, float share, ifm_quant_block *block)
 {
     const ifm_quant_type *type = self->type;
     float scale = 0, min = type->max_min < 0 ? -self->lines[0].min : 0;
@@ -208,9 +244,22 @@ static void first_levels(const search *self, ifm_quant_block *block)
         if (type->max_min > 0 && by.min > min)
             min = by.min;
     }
-    block->d =
-        to_half(scale / (float)(type->min_scale < 0 ? type->min_scale : type->max_scale));
-    block->m = to_half(type->max_min > 0 ? min / (float)type->max_min : min);
+    int end = type->min_scale < 0 ? type->min_scale : type->max_scale;
+    block->d = to_half(scale / ((float)end * share));
+    block->m = to_half(type->max_min > 0 ? min / ((float)type->max_min * share) : min);
+}
+
+/* Whether it matters how d is laid: some part is so much smaller than the largest that only
+ * few whole numbers are left to its scale, or d itself is so small that an f16 holds few of its bits. */
+static bool is_coarse(const search *self, const ifm_quant_block *block)
+{
+    const float few = 4, least = 0x1p-19f;
+    bool coarse = fabsf(block->d) < least && block->d != 0;
+    for (int p = 0; self->type->max_scale > 1 && p < self->n_parts; p++) {
+        float scale = fabsf(self->lines[p].scale);
+        coarse |= scale > 0 && scale < few * fabsf(block->d);
+    }
+    return coarse;
 }
 
 static line line_of(const ifm_quant_block *block, const ifm_quant_type *type, int scale,
@@ -222,7 +271,7 @@ static line line_of(const ifm_quant_block *block, const ifm_quant_type *type, in
 
 static int whole(float value, float step, int low, int high)
 {
-    return step != 0 ? (int)nearest(value / step, (float)low, (float)high) : 0;
+    return step != 0 ? nearest_whole(value / step, low, high) : 0;
 }
 
 static int clamp(int value, int low, int high)
@@ -270,8 +319,9 @@ static float choose(const search *self, ifm_quant_block *block)
         numbers of = part_of(self, p);
         float inverse = by.scale != 0 ? 1 / by.scale : 0;
         for (int i = 0; i < of.n; i++) {
-            float u = nearest((of.x[i] + by.min) * inverse, self->low, self->high);
-            block->code[p * of.n + i] = (int16_t)((int)u + type->zero);
+            int u = nearest_whole((of.x[i] + by.min) * inverse, (int)self->low,
+                                  (int)self->high);
+            block->code[p * of.n + i] = (int16_t)(u + type->zero);
         }
     }
     return error;
@@ -315,6 +365,21 @@ static bool refit(const search *self, ifm_quant_block *block)
     return true;
 }
 
+/* Steps 2 and 3, from the d and m of *next on. */
+static void improve(const search *self, ifm_quant_block *next, float *best,
+                    ifm_quant_block *block)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        float error = choose(self, next);
+        if (error < *best) {
+            *best = error;
+            *block = *next;
+        }
+        if (!refit(self, next))
+            return;
+    }
+}
+
 void ifm_quant_search(ifm_dtype dtype, const float *x, const float *weights,
                       ifm_quant_block *block)
 {
@@ -328,15 +393,16 @@ void ifm_quant_search(ifm_dtype dtype, const float *x, const float *weights,
         .high = (float)(type->max_code - type->zero),
     };
     ifm_quant_block next = {0};
+    float best = INFINITY;
     fit_parts(&self);
-    first_levels(&self, &next);
-    float best = choose(&self, &next);
-    *block = next;
-    for (int i = 1; i < ROUNDS && refit(&self, &next); i++) {
-        float error = choose(&self, &next);
-        if (error < best) {
-            best = error;
-            *block = next;
-        }
+    lay_levels(&self, 1, &next);
+    *block = next; /* d or m are not finite when x is not, and no error is the least */
+    /* Shares above 1 cut the largest scale off: a part that can choose between codes for
+     * its outlier can do with less. */
+    static const float shares[] = {1, 0.95f, 0.9f, 0.85f, 0.8f, 1.1f, 1.2f, 1.33f};
+    size_t starts = is_coarse(&self, &next) ? sizeof shares / sizeof shares[0] : 1;
+    for (size_t i = 0; i < starts; i++) {
+        lay_levels(&self, shares[i], &next);
+        improve(&self, &next, &best, block);
     }
 }

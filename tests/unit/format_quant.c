@@ -86,7 +86,7 @@ static double squared_error(const float *x, const float *y, int64_t n)
 static void test_quantizes_as_well_as_ggml(void **state)
 {
     enum { ROW = 256, ROWS = 4 };
-    static const double allowance = 1.25;
+    static const double allowance[ROWS] = {1, 1, 1, 1.05};
     (void)state;
     size_t n_bytes;
     json_t *object = load("input");
@@ -104,7 +104,7 @@ static void test_quantizes_as_well_as_ggml(void **state)
             ifm_dequantize(dtype, blocks, ROW, ours);
             double error = squared_error(x + row * ROW, ours, ROW);
             double reference = squared_error(x + row * ROW, ggml + row * ROW, ROW);
-            if (!(error <= reference * allowance))
+            if (!(error <= reference * allowance[row]))
                 fail_msg("%s, row %d: squared error %g, ggml's %g", ifm_dtype_name(dtype),
                          row, error, reference);
         }
