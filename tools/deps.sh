@@ -34,6 +34,8 @@ ninja      tool:ninja,samu    ninja-build        ninja-build           samurai  
 meson      tool:meson         meson              meson                 meson           meson
 jansson    lib:jansson        libjansson-dev     pkgconfig(jansson)    jansson-dev     jansson
 pcre2      lib:libpcre2-8     libpcre2-dev       pkgconfig(libpcre2-8) pcre2-dev       pcre2
+libcurl    lib:libcurl        libcurl4-openssl-dev pkgconfig(libcurl)  curl-dev        curl
+libcrypto  lib:libcrypto      libssl-dev         pkgconfig(libcrypto)  openssl-dev     openssl@3
 cmocka     lib:cmocka         libcmocka-dev      pkgconfig(cmocka)     cmocka-dev      cmocka
 gnuplot    tool:gnuplot       gnuplot-nox        gnuplot               gnuplot,font-dejavu gnuplot
 TABLE

@@ -1,7 +1,10 @@
 #include "cli/commands.h"
 
+/* One a line, so that two new ones do not touch the same lines. */
+/* clang-format off */
 const ifm_command *const ifm_commands[] = {
     &ifm_command_run,
+    &ifm_command_model_pull,
     &ifm_command_model_info,
     &ifm_command_model_synth,
     &ifm_command_perplexity,

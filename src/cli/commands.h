@@ -8,6 +8,7 @@
 extern const ifm_command ifm_command_doctor;
 extern const ifm_command ifm_command_help;
 extern const ifm_command ifm_command_model_info;
+extern const ifm_command ifm_command_model_pull;
 extern const ifm_command ifm_command_model_synth;
 extern const ifm_command ifm_command_perplexity;
 extern const ifm_command ifm_command_run;

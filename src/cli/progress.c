@@ -11,10 +11,16 @@ void ifm_progress_init(ifm_progress *self, bool quiet)
 
 void ifm_progress_say(ifm_progress *self, const char *text)
 {
+    char cut[512];
+    snprintf(cut, sizeof cut, "%.*s", ifm_terminal_width(stderr, 80) - 1, text);
+    ifm_progress_say_whole(self, cut);
+}
+
+void ifm_progress_say_whole(ifm_progress *self, const char *text)
+{
     if (!self->enabled)
         return;
-    int width = ifm_terminal_width(stderr, 80);
-    fprintf(stderr, "\r\x1b[K%.*s", width - 1, text);
+    fprintf(stderr, "\r\x1b[K%s", text);
     fflush(stderr);
     self->shown = true;
 }

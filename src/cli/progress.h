@@ -16,6 +16,8 @@ void ifm_progress_init(ifm_progress *self, bool quiet);
 void ifm_progress_show(ifm_progress *self, const ifm_plan_progress *at);
 /* Shows a text, for what is not a request. */
 void ifm_progress_say(ifm_progress *self, const char *text);
+/* Shows a text that fits the line already: characters of more than a byte are not cut. */
+void ifm_progress_say_whole(ifm_progress *self, const char *text);
 /* Erases the line, before anything else is printed. */
 void ifm_progress_erase(ifm_progress *self);
 

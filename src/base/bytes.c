@@ -1,0 +1,15 @@
+#include "base/bytes.h"
+
+#include <stdio.h>
+
+const char *ifm_bytes_text(int64_t bytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    /* 999.95 would be written as 1000.0. */
+    for (; value >= 999.95 && unit < 4; unit++)
+        value /= 1000;
+    snprintf(text, 32, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    return text;
+}
