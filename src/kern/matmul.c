@@ -48,12 +48,6 @@ size_t ifm_matmul_packed(const ifm_kern *kern, int64_t t, int64_t k)
     return most_packed(kern, t, k);
 }
 
-size_t ifm_matmul_own(const ifm_kern *kern, int64_t k)
-{
-    const int64_t t = IFM_MATMUL_OWN_NUMBERS / k;
-    return most_packed(kern, t > 1 ? t : 1, k);
-}
-
 static const ifm_way *way_of(const ifm_team *team, const ifm_matmul *job,
                              const ifm_matrix *w)
 {
@@ -139,6 +133,13 @@ static void run_sliced(const ifm_team *team, const ifm_matmul *job, const ifm_wa
            n0, n1);
 }
 
+/* Padding counts: 80 rows of 40 numbers may take twice what 4,096 of one row do. */
+static bool is_small(const ifm_matmul *job, const ifm_way *way)
+{
+    return job->t * job->w->k <= IFM_MATMUL_OWN_NUMBERS &&
+           way->packed_bytes(job->t, job->w->k) <= IFM_MATMUL_OWN_BYTES;
+}
+
 /* x as `way` wants it: laid out by all threads together, or, when it is small, by each for
  * itself; NULL when it is read as it is. */
 static const void *pack(const ifm_team *team, const ifm_matmul *job, const ifm_way *way)
@@ -147,7 +148,7 @@ static const void *pack(const ifm_team *team, const ifm_matmul *job, const ifm_w
     int64_t t0, t1;
     if (!way->pack)
         return NULL;
-    if (job->t * job->w->k <= IFM_MATMUL_OWN_NUMBERS || team->threads == 1) {
+    if (team->threads == 1 || is_small(job, way)) {
         void *own = team->threads == 1 ? team->packed : team->own;
         way->pack(&p, 0, job->t, own);
         return own;

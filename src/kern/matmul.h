@@ -25,8 +25,9 @@ typedef struct ifm_matrix {
     int64_t k, n;
 } ifm_matrix;
 
-/* Rows of x that each thread lays out for itself: cheaper than waiting for each other. */
-enum { IFM_MATMUL_OWN_NUMBERS = 4096 };
+/* Rows of x that each thread lays out for itself: cheaper than waiting for each other. At
+ * most so many numbers, which take at most so many bytes. */
+enum { IFM_MATMUL_OWN_NUMBERS = 4096, IFM_MATMUL_OWN_BYTES = 32 * 1024 };
 
 /* One thread's view of those who compute together. */
 typedef struct ifm_team {
@@ -35,7 +36,7 @@ typedef struct ifm_team {
     int thread, threads;
     float *parts;  /* shared; ifm_matmul_parts floats */
     void *packed;  /* shared; ifm_matmul_packed bytes, 64-byte aligned */
-    void *own;     /* this thread's; ifm_matmul_own bytes, 64-byte aligned */
+    void *own;     /* this thread's; IFM_MATMUL_OWN_BYTES, 64-byte aligned */
     void *scratch; /* this thread's; kern->scratch_bytes, 64-byte aligned */
 } ifm_team;
 
@@ -61,8 +62,6 @@ size_t ifm_matmul_parts(int64_t n);
 
 /* Bytes of `packed` that products of at most t rows and k wide need, whatever the type. */
 size_t ifm_matmul_packed(const ifm_kern *kern, int64_t t, int64_t k);
-/* Bytes of `own` that products k wide need. */
-size_t ifm_matmul_own(const ifm_kern *kern, int64_t k);
 
 /* Called by every thread of the team with the same jobs[n], which share x, x_stride and t.
  * x must be complete before (a barrier, or each thread has made an equal one for itself);

@@ -71,7 +71,7 @@ static ifm_session_layout layout_of(const ifm_model *model,
     at.mixed = place_floats(&at.bytes, at.rows, at.x_stride);
     at.turns = place_floats(&at.bytes, at.rows, c->rope.r);
     at.packed = place(&at.bytes, ifm_matmul_packed(model->kern, at.rows, wide));
-    at.own_stride = ifm_align_up(ifm_matmul_own(model->kern, wide), LINE);
+    at.own_stride = IFM_MATMUL_OWN_BYTES;
     at.own = place(&at.bytes, (size_t)threads * at.own_stride);
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
     at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);

@@ -40,7 +40,7 @@ typedef struct ifm_session_layout {
     size_t mixed; /* [R, H D] attention's output */
     size_t turns; /* [R, r] cosines and sines of each row's position */
     size_t packed; /* see ifm_matmul_packed */
-    size_t own;    /* [threads] own_stride bytes, see ifm_matmul_own */
+    size_t own;    /* [threads] own_stride bytes: IFM_MATMUL_OWN_BYTES */
     size_t own_stride;
     size_t parts;          /* see ifm_matmul_parts */
     size_t scores;         /* [threads, ATTENTION_ROWS, P] */
