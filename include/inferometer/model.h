@@ -48,8 +48,8 @@ typedef struct ifm_model_info {
 } ifm_model_info;
 
 /* Opens the model at `path`: a directory as the Hugging Face hub lays it out
- * (config.json, model.safetensors or model.safetensors.index.json), or a .safetensors
- * file beside its config.json. `options` may be NULL: lazy, best kernels. On success
+ * (config.json, model.safetensors or model.safetensors.index.json), a .safetensors file
+ * beside its config.json, or a .gguf file. `options` may be NULL: lazy, best kernels. On success
  * *out is the caller's, who closes it with ifm_model_close. Errors: NOT_FOUND, IO,
  * FORMAT, UNSUPPORTED, NO_MEMORY. */
 IFM_API ifm_status ifm_model_open(const char *path, const ifm_model_options *options,

@@ -6,7 +6,7 @@
 #ifndef IFM_MODEL_CONFIG_H
 #define IFM_MODEL_CONFIG_H
 
-#include "inferometer/base.h"
+#include "format/weights.h"
 
 typedef enum ifm_family {
     IFM_FAMILY_GPT2,
@@ -25,15 +25,15 @@ typedef enum ifm_activation {
 
 typedef enum ifm_rope_scaling {
     IFM_ROPE_DEFAULT,
-    IFM_ROPE_LINEAR,  /* all frequencies divided by `factor` */
-    IFM_ROPE_LLAMA3,  /* long waves divided by `factor`, short ones kept, ramp between */
-    IFM_ROPE_DIVIDED, /* each divided by a number that the weights hold (GGUF) */
+    IFM_ROPE_LINEAR, /* all frequencies divided by `factor` */
+    IFM_ROPE_LLAMA3, /* long waves divided by `factor`, short ones kept, ramp between */
 } ifm_rope_scaling;
 
 /* Rotary position embedding (Su et al. 2021): pair i of r/2 turns by position base^(-2i/r). */
 typedef struct ifm_rope {
     int32_t r;        /* components of a head that turn, even, ≤ D; 0: no rotation */
     bool interleaved; /* pairs (2i, 2i + 1), else (i, i + r/2) */
+    bool divided;     /* each frequency is divided by a number that the weights hold */
     ifm_rope_scaling scaling;
     double base;
     double factor, low_freq_factor, high_freq_factor;
@@ -87,6 +87,11 @@ ifm_status ifm_config_read(const char *path, ifm_config *config, ifm_error *err)
 /* The same from the text json[n_bytes]; `file` names it in messages. Thread-safe. */
 ifm_status ifm_config_parse(const char *json, size_t n_bytes, const char *file,
                             ifm_config *config, ifm_error *err);
+
+/* The same from the metadata and the tensors of a GGUF file, which ifm_weights_gguf says
+ * `weights` are; `file` names it in messages. Errors: FORMAT, UNSUPPORTED, LIMIT. */
+ifm_status ifm_config_read_gguf(const ifm_weights *weights, const char *file,
+                                ifm_config *config, ifm_error *err);
 
 /* What attention scores q·k of `layer` (from 0) are multiplied with. */
 float ifm_config_attention_scale(const ifm_config *config, int32_t layer);

@@ -48,7 +48,7 @@ static ifm_status bind_rotation(ifm_binder *b)
     const int64_t half = rope->r / 2;
     const float *factors = NULL;
     ifm_status status = IFM_OK;
-    if (rope->scaling == IFM_ROPE_DIVIDED)
+    if (rope->divided)
         status = ifm_bind_vector(b, IFM_NO_LAYER, IFM_PART_FACTORS, half, &factors);
     if (status != IFM_OK)
         return status;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "os/cpu.h"
+#include "os/file.h"
 
 static const ifm_tensor *find_in_weights(const void *source, const char *name)
 {
@@ -18,19 +19,24 @@ static const char *left_out_of_weights(const void *source, const char *name)
     return ifm_weights_left_out(source, name);
 }
 
-/* The last part of a path, without trailing slashes or ".safetensors"; a file's name says
- * little ("model.safetensors"), so a file is called after its directory. */
+static bool ends_with(const char *text, const char *suffix)
+{
+    const size_t n = strlen(text), n_suffix = strlen(suffix);
+    return n > n_suffix && !strcmp(text + n - n_suffix, suffix);
+}
+
+/* The last part of a path, without trailing slashes or ".gguf"; a .safetensors file's name
+ * says little ("model.safetensors"), so it is called after its directory. */
 static char *name_of(const char *path)
 {
-    static const char suffix[] = ".safetensors";
-    const size_t n_suffix = sizeof suffix - 1;
     char *whole = realpath(path, NULL);
     char *text = whole ? whole : strdup(path);
     if (!text)
         return NULL;
-    const size_t n = strlen(text);
-    if (n > n_suffix && !strcmp(text + n - n_suffix, suffix) && strrchr(text, '/'))
+    if (ends_with(text, ".safetensors") && strrchr(text, '/'))
         *strrchr(text, '/') = '\0';
+    else if (ends_with(text, ".gguf"))
+        text[strlen(text) - strlen(".gguf")] = '\0';
     const char *slash = strrchr(text, '/');
     char *name = strdup(slash && slash[1] ? slash + 1 : text);
     free(text);
@@ -96,6 +102,7 @@ static ifm_status bind(ifm_model *self, ifm_error *err)
         .find = find_in_weights,
         .left_out = left_out_of_weights,
         .arg = self->weights,
+        .gguf = ifm_weights_gguf(self->weights) != NULL,
     };
     self->ops = ifm_family_ops_of(self->config.family);
     return self->ops->bind(self, &source, err);
@@ -105,10 +112,14 @@ static ifm_status open_parts(ifm_model *self, const char *path,
                              const ifm_model_options *options, ifm_error *err)
 {
     ifm_status status = ifm_kernels_find(options->kernels, &self->kern, err);
-    if (status == IFM_OK)
+    if (status == IFM_OK && ifm_file_is_directory(path)) /* tells best what is wrong */
         status = ifm_config_read(path, &self->config, err);
     if (status == IFM_OK)
         status = ifm_weights_open(path, &self->weights, err);
+    if (status == IFM_OK && ifm_weights_gguf(self->weights))
+        status = ifm_config_read_gguf(self->weights, path, &self->config, err);
+    else if (status == IFM_OK && !ifm_file_is_directory(path))
+        status = ifm_config_read(path, &self->config, err);
     if (status == IFM_OK)
         status = start_loading(self, options, err);
     if (status == IFM_OK)
