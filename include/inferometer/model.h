@@ -64,8 +64,9 @@ typedef struct ifm_session_options {
     int32_t threads;    /* compute threads, the caller's included; 0: one per physical
                           core that this process may use */
     int32_t logit_rows; /* most tokens of one ifm_session_eval_all; 0: 1 */
-    bool exact;         /* compute with quantized weights as if they were f32; else
-                          activations may be rounded to 8 bits for them, which is faster */
+    bool exact;         /* compute with quantized weights as if they were f32, else
+                           activations may be rounded to 8 bits for them, which is faster;
+                           and their KV cache is f16 instead of f32 */
 } ifm_session_options;
 
 /* Bytes that a session will take, its one block of memory. */

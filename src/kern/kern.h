@@ -99,23 +99,35 @@ typedef struct ifm_epilogue {
  * 16 positions are computed side by side and no sum runs across a register. */
 enum { IFM_KEY_BLOCK = 16 };
 
-/* Attention of one head, T queries that stand at positions first … first + T - 1:
- *     a[i][p] = softmax_p(scale q[i]·k[p]),  p ≤ first + i
- *     out[i]  = Σ_p a[i][p] v[p] */
+/* Attention over one key-value head by the M query heads that share it (grouped queries,
+ * Ainslie et al. 2023), of T rows at positions first … first + T - 1:
+ *     s[t][m][p] = log₂e scale q[t][m]·k[p]
+ *     out[t][m]  = Σ_p 2^s[t][m][p] v[p] / Σ_p 2^s[t][m][p]
+ * over the positions that the row sees, p ≤ first + t and, with a window, p > first + t -
+ * window, and that lie in [begin, end). Powers of two, as processors compute those; the
+ * quotient is softmax(scale q·k) v.
+ *
+ * What a row gets does not depend on which rows [t0, t1) are computed with it, only on T:
+ * threads may share rows out as they like. */
 typedef struct ifm_attention {
-    const float *q; /* [T, D], rows q_stride floats apart */
+    const float *q; /* [T, M, D], rows q_stride floats apart */
     int64_t q_stride;
-    const float *k; /* [P/16, D, 16] */
-    const float *v; /* [P, D] */
-    float *out;     /* [T, D], rows out_stride floats apart */
+    const void *k;   /* [P/16, D, 16]; what lies behind the last position is not used */
+    const void *v;   /* [P, D] */
+    ifm_dtype dtype; /* of k and v: f32 or f16 */
+    float *out;      /* [T, M, D], rows out_stride floats apart */
     int64_t out_stride;
-    int64_t t, d, first;
+    /* NULL, or [T, M, D + 2] instead of `out`, for `merge`: Σ_p 2^(s - largest) v[p], the
+     * largest score (-∞ when the row sees nothing), Σ_p 2^(s - largest). */
+    float *part;
+    int64_t t, group, d; /* T, M, D */
+    int64_t t0, t1;      /* rows to compute */
+    int64_t first;
+    int64_t window;     /* positions that a row sees, its own included; 0: all */
+    int64_t begin, end; /* begin a multiple of IFM_KEY_BLOCK; end ≤ P */
     float scale;
-    float *scores; /* scratch: [IFM_ATTENTION_ROWS, P rounded up to 16] */
+    void *scratch; /* attend_bytes(D), 64-byte aligned */
 } ifm_attention;
-
-/* Queries that one call may work on at once: the rows of `scores`. */
-enum { IFM_ATTENTION_ROWS = 8 };
 
 enum { IFM_KERN_PACK_ROWS = 32 };
 
@@ -152,7 +164,17 @@ typedef struct ifm_kern {
 
     void (*epilogue)(const ifm_epilogue *e);
 
+    /* Every row sees a position at least, unless `part` is given. */
     void (*attend)(const ifm_attention *a);
+    size_t (*attend_bytes)(int64_t d); /* of scratch */
+
+    /* out[D] from parts[S][D + 2] of one query over ranges of positions, `stride` floats
+     * apart, added in their order. One of them has seen something. */
+    void (*merge)(const float *parts, int64_t slices, int64_t stride, int64_t d,
+                  float *out);
+
+    /* y[i] = x[i] rounded to f16, ties to even; beyond ±65504 that; NaN stays NaN. */
+    void (*to_f16)(uint16_t *y, const float *x, int64_t n);
 
     /* Index of the largest of x[n], n ≥ 1; of equals the first; NaN is never the largest
      * (0 when all are NaN). */

@@ -127,40 +127,97 @@ static void epilogue(const ifm_epilogue *e)
         }
 }
 
-/* Key component d of position p. */
-static float key(const ifm_attention *a, int64_t p, int64_t d)
+/* Positions [*lo, *hi) that row t sees of those asked for. */
+static void seen_by(const ifm_attention *a, int64_t t, int64_t *lo, int64_t *hi)
 {
-    return a->k[(p / IFM_KEY_BLOCK * a->d + d) * IFM_KEY_BLOCK + p % IFM_KEY_BLOCK];
+    const int64_t position = a->first + t;
+    *lo = a->window > 0 && position + 1 - a->window > a->begin ? position + 1 - a->window
+                                                               : a->begin;
+    *hi = position + 1 < a->end ? position + 1 : a->end;
 }
 
-static void attend_one(const ifm_attention *a, int64_t i)
+/* log₂e scale q·k[p]; component d of a key lies among those of its block. */
+static double score(const ifm_attention *a, const float *q, int64_t p)
 {
-    const int64_t seen = a->first + i + 1;
-    float *scores = a->scores, max = -INFINITY;
-    for (int64_t p = 0; p < seen; p++) {
-        double dot = 0;
-        for (int64_t d = 0; d < a->d; d++)
-            dot += (double)a->q[i * a->q_stride + d] * key(a, p, d);
-        scores[p] = (float)dot * a->scale;
-        max = scores[p] > max ? scores[p] : max;
-    }
-    double sum = 0;
-    for (int64_t p = 0; p < seen; p++) {
-        scores[p] = expf(scores[p] - max);
-        sum += scores[p];
-    }
+    double dot = 0;
     for (int64_t d = 0; d < a->d; d++) {
-        double mixed = 0;
-        for (int64_t p = 0; p < seen; p++)
-            mixed += (double)scores[p] * a->v[p * a->d + d];
-        a->out[i * a->out_stride + d] = (float)(mixed / sum);
+        const int64_t i =
+            (p / IFM_KEY_BLOCK * a->d + d) * IFM_KEY_BLOCK + p % IFM_KEY_BLOCK;
+        dot += (double)q[d] * read_number(a->k, i, a->dtype);
+    }
+    return dot * a->scale * 1.4426950408889634;
+}
+
+/* One query: mixed[D] = Σ 2^(s - largest) v, and the sum of those weights. */
+static double mix(const ifm_attention *a, const float *q, int64_t lo, int64_t hi,
+                  double largest, double *mixed)
+{
+    double sum = 0;
+    memset(mixed, 0, (size_t)a->d * sizeof *mixed);
+    for (int64_t p = lo; p < hi; p++) {
+        const double weight = exp2(score(a, q, p) - largest);
+        for (int64_t d = 0; d < a->d; d++)
+            mixed[d] += weight * read_number(a->v, p * a->d + d, a->dtype);
+        sum += weight;
+    }
+    return sum;
+}
+
+static void attend_one(const ifm_attention *a, int64_t t, int64_t m)
+{
+    const float *q = a->q + t * a->q_stride + m * a->d;
+    double *mixed = a->scratch, largest = -INFINITY;
+    int64_t lo, hi;
+    seen_by(a, t, &lo, &hi);
+    for (int64_t p = lo; p < hi; p++)
+        largest = fmax(largest, score(a, q, p));
+    const double sum = mix(a, q, lo, hi, largest, mixed);
+    float *part = a->part ? a->part + (t * a->group + m) * (a->d + 2) : NULL;
+    float *out = part ? part : a->out + t * a->out_stride + m * a->d;
+    for (int64_t d = 0; d < a->d; d++)
+        out[d] = (float)(part ? mixed[d] : mixed[d] / sum);
+    if (part) {
+        part[a->d] = (float)largest;
+        part[a->d + 1] = (float)sum;
     }
 }
 
 static void attend(const ifm_attention *a)
 {
-    for (int64_t i = 0; i < a->t; i++)
-        attend_one(a, i);
+    for (int64_t t = a->t0; t < a->t1; t++)
+        for (int64_t m = 0; m < a->group; m++)
+            attend_one(a, t, m);
+}
+
+static size_t attend_bytes(int64_t d)
+{
+    return (size_t)d * sizeof(double);
+}
+
+static void merge(const float *parts, int64_t slices, int64_t stride, int64_t d,
+                  float *out)
+{
+    float largest = -INFINITY, sum = 0;
+    for (int64_t s = 0; s < slices; s++)
+        largest = fmaxf(largest, parts[s * stride + d]);
+    memset(out, 0, (size_t)d * sizeof *out);
+    for (int64_t s = 0; s < slices; s++) {
+        const float *part = parts + s * stride;
+        if (part[d + 1] == 0)
+            continue;
+        const float weight = exp2f(part[d] - largest);
+        for (int64_t i = 0; i < d; i++)
+            out[i] += weight * part[i];
+        sum += weight * part[d + 1];
+    }
+    for (int64_t i = 0; i < d; i++)
+        out[i] /= sum;
+}
+
+static void to_f16(uint16_t *y, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = ifm_f32_to_f16(x[i] > 65504 ? 65504 : x[i] < -65504 ? -65504 : x[i]);
 }
 
 static int64_t argmax(const float *x, int64_t n)
@@ -192,6 +249,9 @@ void ifm_kern_scalar(ifm_kern *table)
         .multiply = multiply,
         .epilogue = epilogue,
         .attend = attend,
+        .attend_bytes = attend_bytes,
+        .merge = merge,
+        .to_f16 = to_f16,
         .argmax = argmax,
         .max_sum_exp = max_sum_exp,
     };

@@ -8,11 +8,13 @@
  *     v_load_part, v_store_part the first n floats (0 ≤ n < VEC); a load fills with zeros,
  *                               neither touches memory behind them
  *     v_load_number[_part]      numbers i … of an array of any type, exactly, as floats
+ *     v_store_f16               rounded to nearest, ties to even
  *     v_fma(a, b, c)            a b + c, rounded once
  *     v_max, v_min              the second operand when one is NaN
  *     v_scale(x, n)             x 2ⁿ for whole n ≥ -126
  *     v_keep_first(x, n, y)     x in the first n lanes (0 ≤ n < VEC), y in the others
  *     v_sum, v_largest          across the lanes
+ *     v_first                   the first lane
  *     v_equal(a, b)             a bit per lane
  *     v_number_f16(p)           one f16, as a float
  *     v_transpose(r)            rows r[VEC] to columns
@@ -72,6 +74,9 @@ static inline void fill_shared(ifm_kern *table)
     table->multiply = multiply;
     table->epilogue = epilogue;
     table->attend = attend;
+    table->attend_bytes = attend_bytes;
+    table->merge = merge;
+    table->to_f16 = to_f16;
     table->argmax = argmax;
     table->max_sum_exp = max_sum_exp;
     table->scratch_bytes = GEMM_SCRATCH_BYTES;

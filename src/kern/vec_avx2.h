@@ -47,6 +47,11 @@ static inline void v_store_part(float *p, vec x, int64_t n)
     _mm256_maskstore_ps(p, v_mask(n), x);
 }
 
+static inline void v_store_f16(uint16_t *p, vec x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vec v_widen(__m128i half, ifm_dtype dtype)
 {
     if (dtype == IFM_DTYPE_F16)
@@ -122,6 +127,11 @@ static inline vec v_scale(vec x, vec n)
 static inline vec v_keep_first(vec x, int64_t n, float otherwise)
 {
     return _mm256_blendv_ps(_mm256_set1_ps(otherwise), x, _mm256_castsi256_ps(v_mask(n)));
+}
+
+static inline float v_first(vec x)
+{
+    return _mm256_cvtss_f32(x);
 }
 
 static inline __m128 v_fold(vec x)

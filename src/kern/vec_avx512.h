@@ -45,6 +45,13 @@ static inline void v_store_part(float *p, vec x, int64_t n)
     _mm512_mask_storeu_ps(p, v_mask(n), x);
 }
 
+static inline void v_store_f16(uint16_t *p, vec x)
+{
+    _mm256_storeu_si256(
+        (__m256i *)(void *)p,
+        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
 static inline vec v_widen_bf16(__m256i x)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
@@ -116,6 +123,11 @@ static inline vec v_scale(vec x, vec n)
 static inline vec v_keep_first(vec x, int64_t n, float otherwise)
 {
     return _mm512_mask_mov_ps(_mm512_set1_ps(otherwise), v_mask(n), x);
+}
+
+static inline float v_first(vec x)
+{
+    return _mm512_cvtss_f32(x);
 }
 
 static inline float v_sum(vec x)

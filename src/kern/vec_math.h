@@ -21,6 +21,22 @@ static inline vec v_exp(vec x)
     return v_scale(p, n);
 }
 
+/* 2^x for x ≤ 0, within 3 · 2⁻²⁴ in proportion, 1 for 0; below -126, what 2⁻¹²⁶ is; NaN
+ * stays NaN. x = n + r, |r| ≤ 1/2, 2^r = 1 + r p(r), p by least squares weighted until the
+ * largest error was least (Lawson 1961): 2⁻²³·⁴. */
+static inline vec v_exp2(vec x)
+{
+    x = v_max(v_set(-126), x);
+    const vec n = v_round(x), r = v_sub(x, n);
+    vec p = v_set(1.3264727e-3f);
+    p = v_fma(p, r, v_set(9.671513e-3f));
+    p = v_fma(p, r, v_set(5.5507336e-2f));
+    p = v_fma(p, r, v_set(2.4022242e-1f));
+    p = v_fma(p, r, v_set(6.93147e-1f));
+    p = v_fma(p, r, v_set(1));
+    return v_scale(p, n);
+}
+
 /* x/2 (1 + tanh u) = x / (1 + exp(-2u)): the same number without the cancellation that
  * 1 + tanh has for negative u. */
 static inline vec v_gelu_new(vec x)

@@ -44,6 +44,11 @@ static inline void v_store_part(float *p, vec x, int64_t n)
     memcpy(p, all, (size_t)n * 4);
 }
 
+static inline void v_store_f16(uint16_t *p, vec x)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x)));
+}
+
 static inline vec v_widen(uint16x4_t half, ifm_dtype dtype)
 {
     if (dtype == IFM_DTYPE_F16)
@@ -122,6 +127,11 @@ static inline vec v_keep_first(vec x, int64_t n, float otherwise)
     static const int32_t ones_then_zeros[8] = {-1, -1, -1, -1};
     const uint32x4_t keep = vreinterpretq_u32_s32(vld1q_s32(ones_then_zeros + 4 - n));
     return vbslq_f32(keep, x, vdupq_n_f32(otherwise));
+}
+
+static inline float v_first(vec x)
+{
+    return vgetq_lane_f32(x, 0);
 }
 
 static inline float v_sum(vec x)

@@ -1,81 +1,347 @@
-/* Attention by all threads: each has some key-value heads, with all queries that share
- * them. */
+/*
+ * Attention by all threads.
+ *
+ * Many rows (a prompt): keys and values are remembered, then, after a barrier, the rows of
+ * all heads are dealt out end to end, weighted with the positions that they see. Few rows
+ * (decoding), which read as much and compute little: where a sequence is long, each head's
+ * positions are cut into chunks, whose partial results are merged after a barrier; where it
+ * is short, each thread takes whole heads. Which of these, and the chunks, depends on rows
+ * and positions only: results are the same bits for any number of threads.
+ */
 #include "model/attend.h"
 
-/* One key-value head in one layer. */
+#include <string.h>
+
+enum {
+    CHUNK = 128,          /* positions, or this times a power of two */
+    CHUNKED_FROM = 256,   /* positions: below, a barrier costs more than it brings */
+    ROW_STEP = 16,        /* rows are dealt out in steps of so many */
+    ROW_COST = 32,        /* of a row by itself, in positions */
+    NUMBERS_AT_ONCE = 64, /* converted, on the stack */
+};
+
+/* Rows of one sequence at positions that follow one another. */
+typedef struct rows_run {
+    int64_t row, n; /* in the pass */
+    int64_t first;  /* position of the first */
+    int64_t sequence;
+} rows_run;
+
+/* One key-value head of one layer and sequence. */
 typedef struct head {
     const ifm_session *session;
     const ifm_attend *job;
+    const rows_run *run;
     int64_t index, d, group; /* group: query heads that share it */
-    float *keys, *values;    /* its part of the cache */
+    char *keys, *values;     /* its part of the cache */
 } head;
 
-static head head_of(const ifm_session *session, const ifm_attend *job, int64_t index)
+/* The run that begins with a row; false behind the last row. */
+static bool run_at(const ifm_session *session, int64_t row, rows_run *out)
+{
+    const ifm_row *rows = session->rows;
+    if (row >= session->n_rows)
+        return false;
+    int64_t n = 1;
+    while (row + n < session->n_rows && rows[row + n].sequence == rows[row].sequence &&
+           rows[row + n].position == rows[row].position + n)
+        n++;
+    *out = (rows_run){row, n, rows[row].position, rows[row].sequence};
+    return true;
+}
+
+static head head_of(const ifm_session *session, const ifm_attend *job,
+                    const rows_run *run, int64_t index)
 {
     const ifm_config *config = &session->model->config;
+    const ifm_session_layout *at = &session->at;
     const int64_t d = config->head_dim;
-    const int64_t at =
-        (job->layer * config->n_kv_head + index) * session->at.positions * d;
+    const int64_t place =
+        (run->sequence * config->n_layer + job->layer) * config->n_kv_head + index;
+    const int64_t bytes = ifm_dtype_bytes_of(at->kv_dtype, place * at->positions * d);
     return (head){
         .session = session,
         .job = job,
+        .run = run,
         .index = index,
         .d = d,
         .group = config->n_head / config->n_kv_head,
-        .keys = ifm_session_floats(session, session->at.keys) + at,
-        .values = ifm_session_floats(session, session->at.values) + at,
+        .keys = (char *)session->block + at->keys + bytes,
+        .values = (char *)session->block + at->values + bytes,
     };
 }
 
-/* Copies this pass's keys and values into the cache. */
-static void remember(const head *self)
+/* Copies n numbers of k and v, from component c of their head on, to a position. */
+static void remember_f16(const head *self, const ifm_kern *kern, int64_t position,
+                         const float *k, const float *v)
 {
     const int64_t d = self->d;
-    for (int32_t i = 0; i < self->session->n_rows; i++) {
-        const int64_t position = self->session->rows[i].position;
-        const float *k = self->job->k + i * self->job->stride + self->index * d;
-        const float *v = self->job->v + i * self->job->stride + self->index * d;
-        float *block = self->keys + position / IFM_KEY_BLOCK * IFM_KEY_BLOCK * d +
-                       position % IFM_KEY_BLOCK;
-        for (int64_t j = 0; j < d; j++) {
-            block[j * IFM_KEY_BLOCK] = k[j];
-            self->values[position * d + j] = v[j];
+    uint16_t *key = (uint16_t *)(void *)self->keys +
+                    position / IFM_KEY_BLOCK * IFM_KEY_BLOCK * d +
+                    position % IFM_KEY_BLOCK;
+    uint16_t half[NUMBERS_AT_ONCE];
+    kern->to_f16((uint16_t *)(void *)self->values + position * d, v, d);
+    for (int64_t c = 0; c < d; c += NUMBERS_AT_ONCE) {
+        const int64_t n = d - c < NUMBERS_AT_ONCE ? d - c : NUMBERS_AT_ONCE;
+        kern->to_f16(half, k + c, n);
+        for (int64_t i = 0; i < n; i++)
+            key[(c + i) * IFM_KEY_BLOCK] = half[i];
+    }
+}
+
+static void remember_f32(const head *self, int64_t position, const float *k,
+                         const float *v)
+{
+    const int64_t d = self->d;
+    float *key = (float *)(void *)self->keys +
+                 position / IFM_KEY_BLOCK * IFM_KEY_BLOCK * d + position % IFM_KEY_BLOCK;
+    memcpy((float *)(void *)self->values + position * d, v, (size_t)d * sizeof *v);
+    for (int64_t c = 0; c < d; c++)
+        key[c * IFM_KEY_BLOCK] = k[c];
+}
+
+/* Copies keys and values of the run's rows at positions in [begin, end) into the cache. */
+static void remember(const head *self, const ifm_kern *kern, int64_t begin, int64_t end)
+{
+    const rows_run *run = self->run;
+    const bool halves = self->session->at.kv_dtype == IFM_DTYPE_F16;
+    begin = begin > run->first ? begin : run->first;
+    end = end < run->first + run->n ? end : run->first + run->n;
+    for (int64_t p = begin; p < end; p++) {
+        const int64_t at =
+            (run->row + p - run->first) * self->job->stride + self->index * self->d;
+        if (halves)
+            remember_f16(self, kern, p, self->job->k + at, self->job->v + at);
+        else
+            remember_f32(self, p, self->job->k + at, self->job->v + at);
+    }
+}
+
+/* Rows of the pass, each thread some of them. */
+static void remember_all(const ifm_session *session, const ifm_team *team,
+                         const ifm_attend *job)
+{
+    int64_t begin, end;
+    rows_run run = {0};
+    ifm_pool_part(session->n_rows, IFM_KEY_BLOCK, team->thread, team->threads, &begin,
+                  &end);
+    for (int64_t row = 0; run_at(session, row, &run); row += run.n)
+        for (int64_t i = 0; i < session->model->config.n_kv_head; i++) {
+            const head self = head_of(session, job, &run, i);
+            const int64_t shift = run.first - run.row;
+            remember(&self, team->kern, begin + shift, end + shift);
+        }
+}
+
+/* The job of all rows of a run. */
+static ifm_attention attention_of(const head *self, const ifm_team *team)
+{
+    const ifm_attend *job = self->job;
+    const rows_run *run = self->run;
+    const int64_t query = self->index * self->group * self->d;
+    return (ifm_attention){
+        .q = job->q + run->row * job->stride + query,
+        .q_stride = job->stride,
+        .k = self->keys,
+        .v = self->values,
+        .dtype = self->session->at.kv_dtype,
+        .out = job->out + run->row * job->out_stride + query,
+        .out_stride = job->out_stride,
+        .t = run->n,
+        .group = self->group,
+        .d = self->d,
+        .t1 = run->n,
+        .first = run->first,
+        .window = job->window,
+        .end = run->first + run->n,
+        .scale = job->scale,
+        .scratch = team->scratch,
+    };
+}
+
+/* A run's positions in chunks; those before the first are seen by no row. */
+typedef struct chunks {
+    int64_t first, n, length;
+} chunks;
+
+static chunks chunks_of(const rows_run *run, int64_t window)
+{
+    const int64_t from = window > 0 && run->first >= window ? run->first - window + 1 : 0;
+    const int64_t to = run->first + run->n;
+    int64_t length = CHUNK;
+    while ((to - 1) / length - from / length >= IFM_SESSION_CHUNKS)
+        length *= 2;
+    return (chunks){from / length, (to - 1) / length - from / length + 1, length};
+}
+
+/* Partial results of a head and chunk: [T, M, D + 2] of IFM_SESSION_FEW_ROWS * H. */
+static float *part_of(const head *self, int64_t chunk, int64_t *stride)
+{
+    const int64_t heads = self->session->model->config.n_head, width = self->d + 2;
+    const rows_run *run = self->run;
+    const int64_t row = run->row - self->job->first;
+    *stride = IFM_SESSION_FEW_ROWS * heads * width;
+    return ifm_session_floats(self->session, self->session->at.attend_parts) +
+           chunk * *stride + (row * heads + self->index * run->n * self->group) * width;
+}
+
+/* Positions of all chunks of the asking rows' sequences. */
+static int64_t chunked_positions(const ifm_session *session, const ifm_attend *job)
+{
+    int64_t sum = 0;
+    rows_run run = {0};
+    for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
+        const chunks c = chunks_of(&run, job->window);
+        sum += c.n * c.length;
+    }
+    return sum;
+}
+
+/* Chunks of all heads, dealt out end to end, each with its keys and values when the cache
+ * does not have them yet. */
+static void attend_chunks(const ifm_session *session, const ifm_team *team,
+                          const ifm_attend *job, bool remembered)
+{
+    const int64_t heads = session->model->config.n_kv_head;
+    const int64_t all = heads * chunked_positions(session, job);
+    int64_t at = 0, stride;
+    rows_run run = {0};
+    for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
+        const chunks c = chunks_of(&run, job->window);
+        for (int64_t i = 0; i < heads * c.n; i++, at += c.length) {
+            if ((at + c.length / 2) * team->threads / all != team->thread)
+                continue;
+            const head self = head_of(session, job, &run, i / c.n);
+            ifm_attention a = attention_of(&self, team);
+            a.begin = (c.first + i % c.n) * c.length;
+            a.end = a.begin + c.length < a.end ? a.begin + c.length : a.end;
+            a.part = part_of(&self, i % c.n, &stride);
+            if (!remembered)
+                remember(&self, team->kern, a.begin, a.end);
+            team->kern->attend(&a);
         }
     }
 }
 
-static void attend(const head *self, const ifm_team *team, int64_t query)
+static void merge_chunks(const ifm_session *session, const ifm_team *team,
+                         const ifm_attend *job)
 {
-    const ifm_session *s = self->session;
-    const ifm_attend *job = self->job;
-    team->kern->attend(&(ifm_attention){
-        .q = job->q + job->first * job->stride + query * self->d,
-        .q_stride = job->stride,
-        .k = self->keys,
-        .v = self->values,
-        .out = job->out + job->first * job->out_stride + query * self->d,
-        .out_stride = job->out_stride,
-        .t = s->n_rows - job->first,
-        .d = self->d,
-        .first = s->rows[job->first].position,
-        .scale = job->scale,
-        .scores = ifm_session_floats(s, s->at.scores) +
-                  team->thread * IFM_ATTENTION_ROWS * s->at.positions,
-    });
+    const int64_t heads = session->model->config.n_kv_head;
+    int64_t stride, number = 0;
+    rows_run run = {0};
+    for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
+        const chunks c = chunks_of(&run, job->window);
+        for (int64_t i = 0; i < heads * run.n; i++) {
+            const head self = head_of(session, job, &run, i / run.n);
+            const float *part = part_of(&self, 0, &stride);
+            float *out = job->out + (run.row + i % run.n) * job->out_stride +
+                         self.index * self.group * self.d;
+            part += i % run.n * self.group * (self.d + 2);
+            for (int64_t m = 0; m < self.group; m++, number++)
+                if (number % team->threads == team->thread)
+                    team->kern->merge(part + m * (self.d + 2), c.n, stride, self.d,
+                                      out + m * self.d);
+        }
+    }
+}
+
+/* Few rows and few positions: heads, each with its keys and values. */
+static void attend_heads(const ifm_session *session, const ifm_team *team,
+                         const ifm_attend *job)
+{
+    const int64_t heads = session->model->config.n_kv_head;
+    int64_t begin, end;
+    rows_run all = {0}, asking = {0};
+    ifm_pool_part(heads, 1, team->thread, team->threads, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t row = 0; run_at(session, row, &all); row += all.n) {
+            const head self = head_of(session, job, &all, i);
+            remember(&self, team->kern, 0, INT64_MAX);
+        }
+        for (int64_t row = job->first; run_at(session, row, &asking); row += asking.n) {
+            const head self = head_of(session, job, &asking, i);
+            const ifm_attention a = attention_of(&self, team);
+            team->kern->attend(&a);
+        }
+    }
+}
+
+/* What row t of a run costs. */
+static int64_t cost_of(const rows_run *run, int64_t window, int64_t t)
+{
+    const int64_t seen = run->first + t + 1;
+    return ROW_COST + (window > 0 && window < seen ? window : seen);
+}
+
+static int64_t cost_of_rows(const rows_run *run, int64_t window)
+{
+    int64_t sum = 0;
+    for (int64_t t = 0; t < run->n; t++)
+        sum += cost_of(run, window, t);
+    return sum;
+}
+
+/* The row of a run before which about `share` of its cost lies, in steps. */
+static int64_t row_at(const rows_run *run, int64_t window, int64_t share)
+{
+    int64_t t = 0;
+    while (t < run->n && share > 0)
+        share -= cost_of(run, window, t++);
+    t = (t + ROW_STEP / 2) / ROW_STEP * ROW_STEP;
+    return t < run->n ? t : run->n;
+}
+
+/* Rows of all heads, dealt out end to end. */
+static void attend_rows(const ifm_session *session, const ifm_team *team,
+                        const ifm_attend *job)
+{
+    const int64_t heads = session->model->config.n_kv_head;
+    int64_t all = 0, at = 0;
+    rows_run run = {0};
+    for (int64_t row = job->first; run_at(session, row, &run); row += run.n)
+        all += heads * cost_of_rows(&run, job->window);
+    const int64_t begin = all * team->thread / team->threads;
+    const int64_t end = all * (team->thread + 1) / team->threads;
+    for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
+        const int64_t cost = cost_of_rows(&run, job->window);
+        for (int64_t i = 0; i < heads; i++, at += cost) {
+            if (at + cost <= begin || at >= end)
+                continue;
+            const head self = head_of(session, job, &run, i);
+            ifm_attention a = attention_of(&self, team);
+            a.t0 = row_at(&run, job->window, begin - at);
+            a.t1 = end - at < cost ? row_at(&run, job->window, end - at) : run.n;
+            team->kern->attend(&a);
+        }
+    }
+}
+
+static int64_t most_positions(const ifm_session *session, int64_t first)
+{
+    int64_t most = 0;
+    for (int64_t i = first; i < session->n_rows; i++)
+        most = session->rows[i].position >= most ? session->rows[i].position + 1 : most;
+    return most;
 }
 
 void ifm_attend_run(const ifm_session *session, const ifm_team *team,
                     const ifm_attend *job)
 {
-    int64_t begin, end;
-    ifm_pool_part(session->model->config.n_kv_head, 1, team->thread, team->threads,
-                  &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
-        const head self = head_of(session, job, i);
-        remember(&self);
-        if (job->first >= session->n_rows)
-            continue;
-        for (int64_t j = 0; j < self.group; j++)
-            attend(&self, team, i * self.group + j);
+    const bool few = session->n_rows <= IFM_SESSION_FEW_ROWS;
+    const bool chunked = session->n_rows - job->first <= IFM_SESSION_FEW_ROWS &&
+                         most_positions(session, job->first) >= CHUNKED_FROM;
+    const bool first = !few || (chunked && job->first > 0);
+    if (first) {
+        remember_all(session, team, job);
+        ifm_pool_barrier(team->pool);
+    }
+    if (chunked) {
+        attend_chunks(session, team, job, first);
+        ifm_pool_barrier(team->pool);
+        merge_chunks(session, team, job);
+    } else if (few) {
+        attend_heads(session, team, job);
+    } else {
+        attend_rows(session, team, job);
     }
 }

@@ -23,7 +23,8 @@ typedef struct ifm_attend {
 } ifm_attend;
 
 /* Called by every thread of the team with the same job, whose q, k and v are complete; out
- * is complete after the next barrier, which is the caller's. */
+ * is complete after the next barrier, which is the caller's. Has barriers of its own when
+ * it pays. */
 void ifm_attend_run(const ifm_session *session, const ifm_team *team,
                     const ifm_attend *job);
 

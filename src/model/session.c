@@ -42,6 +42,25 @@ static int32_t logit_rows_of(const ifm_session_options *options)
     return options->logit_rows > 1 ? options->logit_rows : 1;
 }
 
+/* Keys and values of f16 are half of what decoding reads of a long context. Weights of 16
+ * bits do not make them harmless: a random Llama of bf16 is then 0.03 off, which is more
+ * than 16-bit models may be; beside activations of 8 bits they do not show. */
+static ifm_dtype cached_as(const ifm_model *model, const ifm_session_options *options)
+{
+    const bool plain = !ifm_dtype_is_quantized(ifm_dtype_of_name(model->info.dtype));
+    return plain || options->exact ? IFM_DTYPE_F32 : IFM_DTYPE_F16;
+}
+
+/* Bytes for one thread: the most that the kernels want, or a row. */
+static size_t scratch_of(const ifm_model *model, int64_t width)
+{
+    const size_t row = (size_t)width * sizeof(float);
+    const size_t attend = model->kern->attend_bytes(model->config.head_dim);
+    size_t most = model->kern->scratch_bytes;
+    most = most > row ? most : row;
+    return most > attend ? most : attend;
+}
+
 /* Sizes are bounded by the checks of config.h: their products stay below 2^63. */
 static ifm_session_layout layout_of(const ifm_model *model,
                                     const ifm_session_options *options, int threads)
@@ -58,12 +77,12 @@ static ifm_session_layout layout_of(const ifm_model *model,
         .rows = positions < IFM_SESSION_ROWS ? positions : IFM_SESSION_ROWS,
         .x_stride = padded(width),
         .wide_stride = padded(wide),
+        .kv_dtype = cached_as(model, options),
     };
-    const size_t row = (size_t)width * sizeof(float);
-    const size_t scratch = model->kern->scratch_bytes;
-    at.scratch_stride = ifm_align_up(scratch > row ? scratch : row, LINE);
-    at.keys = place_floats(&at.bytes, cached, at.positions);
-    at.values = place_floats(&at.bytes, cached, at.positions);
+    at.scratch_stride = ifm_align_up(scratch_of(model, width), LINE);
+    const size_t cache = (size_t)ifm_dtype_bytes_of(at.kv_dtype, cached * at.positions);
+    at.keys = place(&at.bytes, cache);
+    at.values = place(&at.bytes, cache);
     at.x = place_floats(&at.bytes, at.rows, at.x_stride);
     at.norm = place_floats(&at.bytes, at.rows, at.x_stride);
     at.few = place_floats(&at.bytes, threads, IFM_SESSION_FEW_ROWS * at.x_stride);
@@ -74,7 +93,8 @@ static ifm_session_layout layout_of(const ifm_model *model,
     at.own_stride = IFM_MATMUL_OWN_BYTES;
     at.own = place(&at.bytes, (size_t)threads * at.own_stride);
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
-    at.scores = place_floats(&at.bytes, threads, IFM_ATTENTION_ROWS * at.positions);
+    at.attend_parts = place_floats(&at.bytes, IFM_SESSION_CHUNKS * IFM_SESSION_FEW_ROWS,
+                                   c->n_head * (c->head_dim + 2));
     at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);
     at.logits = place_floats(&at.bytes, logit_rows_of(options), c->n_vocab);
     at.row_list = place(&at.bytes, (size_t)at.rows * sizeof(ifm_row));
@@ -190,7 +210,7 @@ static const float *run_passes(ifm_session *session, const int32_t *ids, int32_t
                                                        : session->n_rows;
         session->logits = next;
         for (int32_t i = 0; i < session->n_rows; i++)
-            session->rows[i] = (ifm_row){ids[done + i], session->length + i};
+            session->rows[i] = (ifm_row){ids[done + i], session->length + i, 0};
         ifm_pool_run(session->pool, session->model->ops->forward, session);
         session->length += session->n_rows;
         next += (int64_t)session->n_logits * session->model->config.n_vocab;

@@ -18,10 +18,14 @@ enum { IFM_SESSION_ROWS = 256 };
 /* Fewer rows than this are normalised by every thread for itself: cheaper than a barrier. */
 enum { IFM_SESSION_FEW_ROWS = 8 };
 
+/* Chunks, at most, that the positions of a sequence are cut into when few rows attend. */
+enum { IFM_SESSION_CHUNKS = 32 };
+
 /* One row of a pass: a token and where it stands in its sequence. */
 typedef struct ifm_row {
     int32_t id;
     int32_t position;
+    int32_t sequence; /* whose part of the KV cache; 0 so far */
 } ifm_row;
 
 /* How the block is laid out: offsets in bytes, strides in floats. R rows of a pass. */
@@ -30,6 +34,7 @@ typedef struct ifm_session_layout {
     int64_t rows;        /* R */
     int64_t x_stride;    /* max(C, H D) padded */
     int64_t wide_stride; /* max((H + 2G) D, F or 2F) padded */
+    ifm_dtype kv_dtype;  /* of keys and values: f32 or f16 */
     size_t keys;         /* [L, G, P/16, D, 16] */
     size_t values;       /* [L, G, P, D] */
     size_t x;            /* [R, C] the residual stream */
@@ -43,7 +48,7 @@ typedef struct ifm_session_layout {
     size_t own;    /* [threads] own_stride bytes: IFM_MATMUL_OWN_BYTES */
     size_t own_stride;
     size_t parts;          /* see ifm_matmul_parts */
-    size_t scores;         /* [threads, ATTENTION_ROWS, P] */
+    size_t attend_parts;   /* [CHUNKS, FEW_ROWS, H, D + 2] */
     size_t scratch_stride; /* bytes of scratch a thread: for the kernels, or [C] floats */
     size_t scratch;        /* [threads] scratch_stride bytes */
     size_t logits;         /* [logit_rows, V] */
@@ -59,7 +64,7 @@ struct ifm_session {
     int32_t room;         /* positions that may be used */
     int32_t logit_rows;   /* logits that there is room for */
     int32_t length;       /* positions that are */
-    bool exact;           /* activations are not rounded to 8 bits */
+    bool exact;           /* see ifm_session_options */
     /* The pass that is going on: */
     ifm_row *rows; /* [n_rows], of positions length … length + n_rows - 1 */
     int32_t n_rows;

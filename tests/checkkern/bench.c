@@ -11,7 +11,10 @@ enum { REPEATS = 7 };
 static const double SECONDS_EACH = 0.02;
 
 /* Shapes of distilgpt2: the largest matrix of a layer, and a part of its head. */
-enum { C = 768, F = 3072, V = 8192, P = 512, D = 64 };
+enum { C = 768, F = 3072, V = 8192, D = 64 };
+
+/* Heads of SmolLM2: three query heads share a key-value head. */
+enum { GROUP = 3, DEPTH = 4096, ATTEND_ROWS = 256 };
 
 typedef struct subject {
     const ifm_kern *kern;
@@ -134,26 +137,31 @@ static void bench_products(subject *s, int64_t t)
             bench_product(s, t, (ifm_layout)layout, (ifm_dtype)dtype);
 }
 
-static void bench_attention(subject *s, int64_t t)
+/* A key-value head of p positions and the last t queries. */
+static void bench_attention(subject *s, int64_t t, int64_t p, ifm_dtype dtype)
 {
     char name[64];
-    const int64_t first = P - t;
-    double positions = 0;
-    for (int64_t i = 0; i < t; i++)
-        positions += (double)(first + i + 1);
+    const int64_t first = p - t, size = dtype == IFM_DTYPE_F32 ? 4 : 2;
+    const double positions = (double)t * (double)(first + 1 + p) / 2;
     s->attention = (ifm_attention){.q = s->x,
-                                   .q_stride = D,
-                                   .k = s->x,
-                                   .v = s->x,
+                                   .q_stride = GROUP * D,
+                                   .k = s->w,
+                                   .v = s->w + p * D * size,
+                                   .dtype = dtype,
                                    .out = s->y,
-                                   .out_stride = D,
+                                   .out_stride = GROUP * D,
                                    .t = t,
+                                   .t1 = t,
+                                   .group = GROUP,
                                    .d = D,
                                    .first = first,
+                                   .end = p,
                                    .scale = 0.1f,
-                                   .scores = s->scratch};
-    snprintf(name, sizeof name, "attend T=%d P=%d", (int)t, P);
-    line(name, time_of(run_attend, s), 2.0 * P * D * 4, 4 * D * positions);
+                                   .scratch = s->scratch};
+    snprintf(name, sizeof name, "attend %s T=%d P=%d", ifm_dtype_name(dtype), (int)t,
+             (int)p);
+    line(name, time_of(run_attend, s), 2.0 * (double)(p * D * size),
+         4 * GROUP * D * positions);
 }
 
 void bench_table(const ifm_kern *table, const ifm_kern *scalar)
@@ -173,8 +181,12 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     line("gelu_new", time_of(run_gelu, &s), F * 4, F);
     line("argmax 50257", time_of(run_argmax, &s), 50257 * 4, 50257);
     line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257);
-    bench_attention(&s, 1);
-    bench_attention(&s, 256);
+    for (int dtype = IFM_DTYPE_F32; dtype <= IFM_DTYPE_F16 && table != scalar; dtype++) {
+        bench_attention(&s, 1, 512, (ifm_dtype)dtype);
+        bench_attention(&s, 1, DEPTH, (ifm_dtype)dtype);
+        bench_attention(&s, ATTEND_ROWS, ATTEND_ROWS, (ifm_dtype)dtype);
+        bench_attention(&s, ATTEND_ROWS, DEPTH, (ifm_dtype)dtype);
+    }
     bench_products(&s, 1);
     bench_products(&s, 6);
     if (table != scalar)

@@ -87,7 +87,8 @@ void compare(check *c, const float *a, const float *b, int64_t n, double absolut
     va_start(args, format);
     c->n_checked++;
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs((double)a[i] - b[i]) <= absolute + relative * fabs((double)a[i]))) {
+        if (a[i] != b[i] &&
+            !(fabs((double)a[i] - b[i]) <= absolute + relative * fabs((double)a[i]))) {
             if (say_failure(c, format, args))
                 printf(": at %lld %.9g, scalar %.9g\n", (long long)i, (double)b[i],
                        (double)a[i]);
