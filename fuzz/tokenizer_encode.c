@@ -54,8 +54,7 @@ static ifm_tokenizer *make(void)
                                NULL));
     must(
         ifm_lexicon_add_added(&lexicon, -1, "the", 3, IFM_ADDED_NORMALIZED, false, NULL));
-    lexicon.rules.n_splits = 1;
-    lexicon.rules.splits[0] = IFM_SPLIT_GPT2;
+    must(ifm_lexicon_add_split(&lexicon, ifm_pattern_gpt2, NULL));
     must(ifm_lexicon_compile(&lexicon, NULL, 0, &block, NULL));
     must(ifm_tokenizer_from_block(block, &tokenizer, NULL));
     ifm_lexicon_deinit(&lexicon);

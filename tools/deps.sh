@@ -34,6 +34,7 @@ ninja      tool:ninja,samu    ninja-build        ninja-build           samurai  
 meson      tool:meson         meson              meson                 meson           meson
 jansson    lib:jansson        libjansson-dev     pkgconfig(jansson)    jansson-dev     jansson
 pcre2      lib:libpcre2-8     libpcre2-dev       pkgconfig(libpcre2-8) pcre2-dev       pcre2
+utf8proc   lib:libutf8proc    libutf8proc-dev    pkgconfig(libutf8proc) utf8proc-dev    utf8proc
 libcurl    lib:libcurl        libcurl4-openssl-dev pkgconfig(libcurl)  curl-dev        curl
 libcrypto  lib:libcrypto      libssl-dev         pkgconfig(libcrypto)  openssl-dev     openssl@3
 cmocka     lib:cmocka         libcmocka-dev      pkgconfig(cmocka)     cmocka-dev      cmocka

@@ -1,7 +1,7 @@
 /*
  * A tokenizer turns text into token ids and back. Its tables come from a model's
- * tokenizer.json, or vocab.json + merges.txt, once; afterwards from a compiled, checked,
- * memory-mapped cache file, so that opening takes microseconds.
+ * tokenizer.json, vocab.json + merges.txt, or GGUF file, once; afterwards from a compiled,
+ * checked, memory-mapped cache file, so that opening takes microseconds.
  *
  * Text is bytes: it may hold NUL and need not be valid UTF-8 when decoded.
  */
@@ -20,7 +20,12 @@ typedef enum ifm_encode_flags {
     IFM_ENCODE_PLAIN = 0,         /* text only: no BOS, special tokens are mere text */
     IFM_ENCODE_BOS = 1u << 0,     /* put BOS in front if this model's rule says so */
     IFM_ENCODE_SPECIAL = 1u << 1, /* recognise added and special tokens in the text */
-    IFM_ENCODE_DEFAULT = IFM_ENCODE_BOS | IFM_ENCODE_SPECIAL,
+    IFM_ENCODE_ONCE = 1u << 2,    /* no BOS where the text begins with it already, as the
+                                     text of a chat template does (with SPECIAL) */
+    IFM_ENCODE_EOS = 1u << 3,     /* put EOS behind if this model's rule says so: not
+                                     for a text that the model is to continue */
+    /* What a prompt needs. Hugging Face's add_special_tokens is BOS, SPECIAL and EOS. */
+    IFM_ENCODE_DEFAULT = IFM_ENCODE_BOS | IFM_ENCODE_SPECIAL | IFM_ENCODE_ONCE,
 } ifm_encode_flags;
 
 typedef struct ifm_tokenizer_options {
@@ -29,8 +34,8 @@ typedef struct ifm_tokenizer_options {
                               else ~/.cache/inferometer */
 } ifm_tokenizer_options;
 
-/* Opens the tokenizer of the model directory (or of the directory of the model file)
- * `path`. `options` may be NULL. The caller closes *out. A cache that cannot be written
+/* Opens the tokenizer of `path`: a model's directory, a .gguf file that holds one, or
+ * another file of a model (its directory's). `options` may be NULL. The caller closes *out. A cache that cannot be written
  * is no error. docs/tokenizer.md says what is read. Errors: NOT_FOUND, IO, FORMAT,
  * UNSUPPORTED, LIMIT, NO_MEMORY. */
 IFM_API ifm_status ifm_tokenizer_open(const char *path,
@@ -55,7 +60,7 @@ IFM_API ifm_status ifm_tokenizer_encode(ifm_tokenizer *tokenizer, const char *te
                                         size_t n_bytes, unsigned flags, int32_t **ids,
                                         size_t *n_ids, ifm_error *err);
 
-/* The exact bytes of one token, borrowed from the tokenizer; NULL and 0 for an id outside
+/* The exact bytes of one token in a text (" the" where the vocabulary writes "▁the"), borrowed from the tokenizer; NULL and 0 for an id outside
  * the vocabulary. Thread-safe. */
 IFM_API const char *ifm_tokenizer_bytes(const ifm_tokenizer *tokenizer, int32_t id,
                                         size_t *n_bytes);
@@ -64,12 +69,15 @@ IFM_API const char *ifm_tokenizer_bytes(const ifm_tokenizer *tokenizer, int32_t 
 IFM_API bool ifm_tokenizer_is_special(const ifm_tokenizer *tokenizer, int32_t id);
 
 /* Turns a stream of tokens into text of whole characters: bytes that do not complete a
- * UTF-8 character yet are held back; bytes that never can become U+FFFD. Plain storage of
- * the caller's, no heap. */
+ * UTF-8 character yet are held back; bytes that never can become U+FFFD. Where the model's
+ * decoder strips the space that SentencePiece puts in front of a text, it is stripped from
+ * the first token. Plain storage of the caller's, no heap. */
 typedef struct ifm_detokenizer {
     const ifm_tokenizer *tokenizer; /* borrowed */
     unsigned char held[4];          /* the beginning of a character */
     uint8_t n_held;
+    uint8_t
+        strip; /* whether a space is taken away from the next token: the text begins */
 } ifm_detokenizer;
 
 /* The most text that one push can give: a token's bytes with every byte replaced, and what

@@ -1,12 +1,14 @@
 #include "text/bpe.h"
 
 #include "base/error.h"
+#include "text/utf8.h"
 
 #define NO_RANK UINT32_MAX
 enum { NOTHING = -1 };
 
+/* A symbol's place in the array is where it begins in the word. */
 typedef struct ifm_bpe_symbol {
-    int32_t id;
+    int32_t id;    /* NOTHING: a character without a token, by score */
     uint32_t rank; /* with which it merges with the next symbol, or NO_RANK */
     int32_t merged;
     int32_t previous, next; /* positions, or NOTHING */
@@ -66,61 +68,127 @@ static uint64_t heap_pop(uint64_t *heap, size_t *n)
     return first;
 }
 
-/* Looks up whether the symbol merges with the next one, and queues it if so. */
-static void consider(ifm_bpe *self, const ifm_tables *tables, int32_t at, size_t *n_heap)
+/* What is merged, and by what. */
+typedef struct merging {
+    ifm_bpe *bpe;
+    const ifm_tables *tables;
+    const char *word;
+    size_t n;
+    int32_t last; /* the symbol that was laid out last, or NOTHING */
+    bool last_unknown;
+    size_t n_heap;
+    ifm_error *err;
+} merging;
+
+/* Where symbol `at` ends in the word. */
+static size_t end_of(const merging *m, const symbol *s)
 {
-    symbol *s = &self->symbols[at];
+    return s->next == NOTHING ? m->n : (size_t)s->next;
+}
+
+/* Looks up whether the symbol merges with the next one, and queues it if so. */
+static void consider(merging *m, int32_t at)
+{
+    symbol *s = &m->bpe->symbols[at];
     s->rank = NO_RANK;
     if (s->next == NOTHING)
         return;
-    if (!ifm_tables_find_pair(tables, s->id, self->symbols[s->next].id, &s->rank,
-                              &s->merged)) {
+    const symbol *next = &m->bpe->symbols[s->next];
+    bool merges =
+        m->tables->header->rules.by_score
+            ? ifm_tables_find_scored(m->tables, m->word + at,
+                                     end_of(m, next) - (size_t)at, &s->rank, &s->merged)
+            : ifm_tables_find_pair(m->tables, s->id, next->id, &s->rank, &s->merged);
+    if (merges)
+        heap_push(m->bpe->heap, &m->n_heap, (uint64_t)s->rank << 32 | (uint32_t)at);
+    else
         s->rank = NO_RANK;
-        return;
-    }
-    heap_push(self->heap, n_heap, (uint64_t)s->rank << 32 | (uint32_t)at);
 }
 
-/* Lays the bytes out as symbols. *n_symbols is n, or less with fused unknown bytes. */
-static ifm_status lay_out(ifm_bpe *self, const ifm_tables *tables, const char *word,
-                          size_t n, size_t *n_symbols, ifm_error *err)
+static void add(merging *m, size_t at, int32_t id)
 {
-    const ifm_text_rules *rules = &tables->header->rules;
-    size_t made = 0;
-    bool was_unknown = false;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char byte = (unsigned char)word[i];
-        int32_t id = tables->header->byte_ids[byte];
-        bool unknown = id < 0;
-        if (unknown)
-            id = rules->unknown;
-        if (id < 0)
-            return ifm_fail(err, IFM_ERR_UNSUPPORTED,
-                            "this model's vocabulary has no token for the byte 0x%02x, "
-                            "and none for what is unknown",
-                            byte);
-        if (unknown && was_unknown && rules->fuse_unknown)
-            continue;
-        was_unknown = unknown;
-        self->symbols[made] = (symbol){.id = id,
-                                       .rank = NO_RANK,
-                                       .previous = (int32_t)made - 1,
-                                       .next = (int32_t)made + 1};
-        made++;
-    }
-    self->symbols[made - 1].next = NOTHING;
-    *n_symbols = made;
+    symbol *symbols = m->bpe->symbols;
+    symbols[at] =
+        (symbol){.id = id, .rank = NO_RANK, .previous = m->last, .next = NOTHING};
+    if (m->last != NOTHING)
+        symbols[m->last].next = (int32_t)at;
+    m->last = (int32_t)at;
+    m->last_unknown = false;
+}
+
+static ifm_status fail_unknown(const merging *m, size_t at)
+{
+    return ifm_fail(m->err, IFM_ERR_UNSUPPORTED,
+                    "this model's vocabulary has no token for the byte 0x%02x, "
+                    "and none for what is unknown",
+                    (unsigned char)m->word[at]);
+}
+
+/* What has no token: the unknown one, once for neighbours if the rules say so. */
+static ifm_status add_unknown(merging *m, size_t at)
+{
+    const ifm_text_rules *rules = &m->tables->header->rules;
+    if (rules->unknown < 0)
+        return fail_unknown(m, at);
+    if (m->last_unknown && rules->fuse_unknown)
+        return IFM_OK;
+    add(m, at, rules->unknown);
+    m->last_unknown = true;
     return IFM_OK;
 }
 
-static void merge_all(ifm_bpe *self, const ifm_tables *tables, size_t n)
+/* Whether all bytes of a character have tokens. */
+static bool has_fallback(const merging *m, size_t at, size_t length)
 {
-    symbol *symbols = self->symbols;
-    size_t n_heap = 0;
-    for (size_t i = 0; i < n; i++)
-        consider(self, tables, (int32_t)i, &n_heap);
-    while (n_heap > 0) {
-        uint64_t candidate = heap_pop(self->heap, &n_heap);
+    const ifm_tables_header *h = m->tables->header;
+    for (size_t i = 0; i < length; i++)
+        if (h->fallback_ids[(unsigned char)m->word[at + i]] < 0)
+            return false;
+    return h->rules.byte_fallback;
+}
+
+static ifm_status add_character(merging *m, size_t at, size_t length)
+{
+    const ifm_tables_header *h = m->tables->header;
+    int32_t id = length == 1 ? h->byte_ids[(unsigned char)m->word[at]]
+                             : ifm_tables_find_word(m->tables, m->word + at, length);
+    if (id >= 0 || h->rules.by_score) /* by score, it may yet be a part of a token */
+        add(m, at, id);
+    else if (has_fallback(m, at, length))
+        for (size_t i = 0; i < length; i++)
+            add(m, at + i, h->fallback_ids[(unsigned char)m->word[at + i]]);
+    else
+        return add_unknown(m, at);
+    return IFM_OK;
+}
+
+/* Lays the word out as symbols, bytes or characters. */
+static ifm_status lay_out(merging *m)
+{
+    const ifm_tables_header *h = m->tables->header;
+    const unsigned char *p = (const unsigned char *)m->word;
+    ifm_status st = IFM_OK;
+    ifm_utf8_kind kind;
+    for (size_t i = 0, length = 1; st == IFM_OK && i < m->n; i += length) {
+        if (h->rules.by_character) {
+            length = ifm_utf8_step(p + i, m->n - i, &kind);
+            st = add_character(m, i, length);
+        } else if (h->byte_ids[p[i]] >= 0) {
+            add(m, i, h->byte_ids[p[i]]);
+        } else {
+            st = add_unknown(m, i);
+        }
+    }
+    return st;
+}
+
+static void merge_all(merging *m)
+{
+    symbol *symbols = m->bpe->symbols;
+    for (int32_t at = 0; at != NOTHING; at = symbols[at].next)
+        consider(m, at);
+    while (m->n_heap > 0) {
+        uint64_t candidate = heap_pop(m->bpe->heap, &m->n_heap);
         int32_t at = (int32_t)(uint32_t)candidate;
         symbol *left = &symbols[at];
         if (left->rank != candidate >> 32) /* stale: it merged, or its neighbour did */
@@ -131,28 +199,50 @@ static void merge_all(ifm_bpe *self, const ifm_tables *tables, size_t n)
         right->rank = NO_RANK;
         if (left->next != NOTHING)
             symbols[left->next].previous = at;
-        consider(self, tables, at, &n_heap);
+        consider(m, at);
         if (left->previous != NOTHING)
-            consider(self, tables, left->previous, &n_heap);
+            consider(m, left->previous);
     }
+}
+
+/* Gives a symbol out; one without a token is spelled in bytes. */
+static ifm_status give_out(merging *m, int32_t at, ifm_ids *out)
+{
+    const symbol *s = &m->bpe->symbols[at];
+    const int32_t *fallback = m->tables->header->fallback_ids;
+    size_t end = end_of(m, s);
+    bool given = true;
+    if (s->id != NOTHING) {
+        given = ifm_ids_push(out, s->id);
+    } else if (has_fallback(m, (size_t)at, end - (size_t)at)) {
+        for (size_t i = (size_t)at; given && i < end; i++)
+            given = ifm_ids_push(out, fallback[(unsigned char)m->word[i]]);
+    } else {
+        int32_t unknown = m->tables->header->rules.unknown;
+        if (unknown < 0)
+            return fail_unknown(m, (size_t)at);
+        bool again = out->n > 0 && out->data[out->n - 1] == unknown;
+        given = (again && m->tables->header->rules.fuse_unknown) ||
+                ifm_ids_push(out, unknown);
+    }
+    return given ? IFM_OK
+                 : ifm_fail(m->err, IFM_ERR_NO_MEMORY, "no memory for the text's tokens");
 }
 
 ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
                          size_t n, ifm_ids *out, ifm_error *err)
 {
+    merging m = {
+        .bpe = self, .tables = tables, .word = word, .n = n, .last = NOTHING, .err = err};
     if (!reserve(self, n))
-        goto no_memory;
-    ifm_status st = lay_out(self, tables, word, n, &n, err);
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a word of %zu bytes", n);
+    ifm_status st = lay_out(&m);
     if (st != IFM_OK)
         return st;
-    merge_all(self, tables, n);
-    for (int32_t at = 0; at != NOTHING; at = self->symbols[at].next) {
-        if (!ifm_ids_push(out, self->symbols[at].id))
-            goto no_memory;
-    }
-    return IFM_OK;
-no_memory:
-    return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a word of %zu bytes", n);
+    merge_all(&m);
+    for (int32_t at = 0; st == IFM_OK && at != NOTHING; at = self->symbols[at].next)
+        st = give_out(&m, at, out);
+    return st;
 }
 
 int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n)

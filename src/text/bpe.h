@@ -25,11 +25,18 @@ void ifm_bpe_deinit(ifm_bpe *self);
 /* Gives back what a very long word needed: to be called after a text. */
 void ifm_bpe_shrink(ifm_bpe *self);
 
+/*
+ * Where merging begins, and which neighbours merge, are rules of the tables: bytes or
+ * characters; pairs that are listed, or any two that make a token, the best one first
+ * (SentencePiece, as llama.cpp does it).
+ */
+
 /* The one token that word[n], n ≥ 1, is, known without merging; -1 if it has to be merged. */
 int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n);
 
-/* Appends the tokens that word[n] merges to; n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte
- * for which the vocabulary has no token), NO_MEMORY. */
+/* Appends the tokens that word[n], valid UTF-8 if merging begins with characters, merges
+ * to; n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte for which the vocabulary has no token),
+ * NO_MEMORY. */
 ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
                          size_t n, ifm_ids *out, ifm_error *err);
 

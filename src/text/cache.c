@@ -7,37 +7,48 @@
 #include <unistd.h>
 
 #include "text/json.h"
-#include "text/source.h"
 
 enum { TICK_NS = 20 * 1000 * 1000 };
 
-/* The beginning of a key; the directory's path follows. */
+/* The beginning of a key; the source's path follows. */
 typedef struct stamps {
     ifm_file_stamp files[IFM_SOURCE_FILES]; /* all zero: no such file */
 } stamps;
 
-bool ifm_cache_key(const char *directory, ifm_buffer *key)
+static bool stamp_files(const ifm_source *source, stamps *s)
 {
-    stamps s;
-    memset(&s, 0, sizeof s);
+    memset(s, 0, sizeof *s);
+    if (source->is_gguf) {
+        if (!ifm_file_stat(source->path, &s->files[0]))
+            s->files[0] = (ifm_file_stamp){0};
+        return true;
+    }
     for (int i = 0; i < IFM_SOURCE_FILES; i++) {
-        char *path = ifm_text_path(directory, ifm_source_files[i]);
+        char *path = ifm_text_path(source->path, ifm_source_files[i]);
         if (path == NULL)
             return false;
-        if (!ifm_file_stat(path, &s.files[i]))
-            s.files[i] = (ifm_file_stamp){0};
+        if (!ifm_file_stat(path, &s->files[i]))
+            s->files[i] = (ifm_file_stamp){0};
         free(path);
     }
+    return true;
+}
+
+bool ifm_cache_key(const ifm_source *source, ifm_buffer *key)
+{
+    stamps s;
+    if (!stamp_files(source, &s))
+        return false;
     ifm_buffer_clear(key);
     ifm_buffer_append(key, &s, sizeof s);
-    if (directory[0] != '/') {
+    if (source->path[0] != '/') {
         char here[4096];
         if (getcwd(here, sizeof here) == NULL)
             return false;
         ifm_buffer_puts(key, here);
         ifm_buffer_puts(key, "/");
     }
-    ifm_buffer_puts(key, directory);
+    ifm_buffer_puts(key, source->path);
     return !key->failed;
 }
 
@@ -83,12 +94,12 @@ static bool find_place(const char *cache_dir, ifm_buffer *place)
 char *ifm_cache_path(const char *cache_dir, const ifm_buffer *key)
 {
     ifm_buffer path = {0};
-    const char *directory = key->data + sizeof(stamps);
+    const char *source = key->data + sizeof(stamps);
     if (!find_place(cache_dir, &path)) {
         ifm_buffer_deinit(&path);
         return NULL;
     }
-    uint64_t name = ifm_tables_hash(directory, key->length - sizeof(stamps));
+    uint64_t name = ifm_tables_hash(source, key->length - sizeof(stamps));
     char file[] = "/tokenizer-0123456789abcdef.bin"; /* printf's first call costs 6 us */
     for (int i = 0; i < 16; i++)
         file[sizeof "/tokenizer-" - 1 + i] =

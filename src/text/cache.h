@@ -2,8 +2,8 @@
  * The compiled cache: a block of tables.h in a file, so that opening a tokenizer again is
  * mapping it.
  *
- * A file's name is the hash of the model's directory; inside stands the key in full: the
- * directory, and size, time and inode of every source file. A file that does not fit, is
+ * A file's name is the hash of the source's path; inside stands the key in full: the path
+ * (a directory or a GGUF file), and size, time and inode of every source file. A file that does not fit, is
  * damaged, or is of another version is as good as none, and gets replaced. It is written
  * beside its place and renamed, so that readers and other writers never see half of it.
  */
@@ -12,10 +12,11 @@
 
 #include "base/buffer.h"
 #include "os/file.h"
+#include "text/source.h"
 #include "text/tables.h"
 
-/* Describes the source files of `directory` as they are now. False without memory. */
-bool ifm_cache_key(const char *directory, ifm_buffer *key);
+/* Describes the source's files as they are now. False without memory. */
+bool ifm_cache_key(const ifm_source *source, ifm_buffer *key);
 
 /* Where the block for `key` belongs; `cache_dir` as in ifm_tokenizer_options. On the heap;
  * NULL when there is no place for caches (no HOME). */

@@ -9,7 +9,7 @@ enum { N_REPLACEMENT = 3 };
 
 const char *ifm_tokenizer_bytes(const ifm_tokenizer *self, int32_t id, size_t *n_bytes)
 {
-    return ifm_tables_bytes(&self->tables, id, n_bytes);
+    return ifm_tables_shown(&self->tables, id, n_bytes);
 }
 
 bool ifm_tokenizer_is_special(const ifm_tokenizer *self, int32_t id)
@@ -19,13 +19,16 @@ bool ifm_tokenizer_is_special(const ifm_tokenizer *self, int32_t id)
 
 size_t ifm_detokenizer_max_bytes(const ifm_tokenizer *tokenizer)
 {
+    const ifm_tables_header *h = tokenizer->tables.header;
     size_t most_held = sizeof((ifm_detokenizer *)0)->held - 1;
-    return (tokenizer->tables.header->longest_token + most_held) * N_REPLACEMENT;
+    size_t longest = h->n_shown_ends > 0 ? h->longest_shown : h->longest_token;
+    return (longest + most_held) * N_REPLACEMENT;
 }
 
 void ifm_detokenizer_init(ifm_detokenizer *self, const ifm_tokenizer *tokenizer)
 {
-    *self = (ifm_detokenizer){.tokenizer = tokenizer};
+    *self = (ifm_detokenizer){.tokenizer = tokenizer,
+                              .strip = tokenizer->tables.header->rules.strip};
 }
 
 /* Where text goes: whole pieces, as long as they fit. */
@@ -61,6 +64,18 @@ static void settle(ifm_detokenizer *self, sink *s)
     }
 }
 
+/* How many bytes of a token the decoder takes away: spaces where the text begins. */
+static size_t stripped(ifm_detokenizer *self, const char *bytes, size_t n)
+{
+    size_t spaces = 0;
+    while (self->strip != IFM_STRIP_NOTHING && spaces < n && bytes[spaces] == ' ' &&
+           (spaces == 0 || self->strip == IFM_STRIP_TOKENS_SPACE))
+        spaces++;
+    if (n > 0)
+        self->strip = IFM_STRIP_NOTHING;
+    return spaces;
+}
+
 size_t ifm_detokenizer_push(ifm_detokenizer *self, int32_t id, char *out, size_t cap)
 {
     sink s = {.out = out, .cap = cap};
@@ -68,7 +83,7 @@ size_t ifm_detokenizer_push(ifm_detokenizer *self, int32_t id, char *out, size_t
     if (ifm_tokenizer_is_special(self->tokenizer, id))
         return 0;
     const char *bytes = ifm_tokenizer_bytes(self->tokenizer, id, &n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = stripped(self, bytes, n); i < n; i++) {
         self->held[self->n_held++] = (unsigned char)bytes[i];
         settle(self, &s);
     }

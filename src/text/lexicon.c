@@ -10,7 +10,8 @@
 void ifm_lexicon_init(ifm_lexicon *self)
 {
     *self = (ifm_lexicon){
-        .rules = {.bos = -1, .eos = -1, .prefix = -1, .unknown = -1},
+        .alphabet = true,
+        .rules = {.bos = -1, .eos = -1, .unknown = -1},
     };
 }
 
@@ -21,6 +22,7 @@ void ifm_lexicon_deinit(ifm_lexicon *self)
     free(self->names);
     free(self->merges);
     free(self->added);
+    free(self->ranks);
     *self = (ifm_lexicon){0};
 }
 
@@ -97,19 +99,40 @@ ifm_status ifm_lexicon_add_token(ifm_lexicon *self, int64_t id, const char *writ
     if (!keep(self, written, n, &start))
         return no_memory(err);
     size_t length = n;
-    /* From the file's buffer over its copy. */
-    bool is_word =
-        n > 0 && ifm_alphabet_bytes(written, n, self->text.data + start, &length);
-    if (is_word)
-        self->text.length = start + length;
-    else if (n > 0)
-        memcpy(self->text.data + start, written, n);
+    bool is_word = n > 0;
+    if (is_word && self->alphabet) { /* from the file's buffer over its copy */
+        is_word = ifm_alphabet_bytes(written, n, self->text.data + start, &length);
+        if (is_word)
+            self->text.length = start + length;
+        else
+            memcpy(self->text.data + start, written, n);
+    }
     *token = (ifm_lexicon_token){
         .start = start,
         .length = (uint32_t)(is_word ? length : n),
         .flags = IFM_TOKEN_PRESENT,
         .is_word = is_word,
     };
+    return IFM_OK;
+}
+
+ifm_status ifm_lexicon_add_literal(ifm_lexicon *self, int64_t id, const char *text,
+                                   size_t n, ifm_error *err)
+{
+    size_t i = 0;
+    while (i < n && text[i] > ' ' && text[i] < 0x7f)
+        i++;
+    if (i == n || !self->alphabet) /* these stand for themselves in the alphabet, too */
+        return ifm_lexicon_add_token(self, id, text, n, err);
+    ifm_lexicon_token *token = NULL;
+    ifm_status st = claim(self, id, text, n, &token, err);
+    if (st != IFM_OK)
+        return st;
+    uint32_t start;
+    if (!keep(self, text, n, &start))
+        return no_memory(err);
+    *token = (ifm_lexicon_token){
+        .start = start, .length = (uint32_t)n, .flags = IFM_TOKEN_PRESENT};
     return IFM_OK;
 }
 
@@ -169,8 +192,8 @@ ifm_status ifm_lexicon_index(ifm_lexicon *self, ifm_error *err)
         n_words += self->tokens[i].is_word;
     }
     if (n_words == 0)
-        return ifm_fail(err, IFM_ERR_FORMAT,
-                        "the vocabulary has no token in the byte alphabet");
+        return ifm_fail(err, IFM_ERR_FORMAT, "the vocabulary has no token%s",
+                        self->alphabet ? " in the byte alphabet" : "");
     self->n_names = (n + IFM_MAX_ADDED) / 2 * 3;
     self->names = malloc(self->n_names * sizeof *self->names);
     if (self->names == NULL)
@@ -200,6 +223,18 @@ static const char *resolve(const ifm_lexicon *self, const char *bytes, size_t a,
                                : NULL;
 }
 
+/* The bytes that a token is written for; false outside the byte alphabet. */
+static bool written_bytes(const ifm_lexicon *self, const char *written, size_t n,
+                          char *out, size_t *n_out)
+{
+    if (self->alphabet)
+        return ifm_alphabet_bytes(written, n, out, n_out);
+    if (n > 0)
+        memcpy(out, written, n);
+    *n_out = n;
+    return true;
+}
+
 ifm_status ifm_lexicon_add_merge(ifm_lexicon *self, const char *left, size_t n_left,
                                  const char *right, size_t n_right, ifm_error *err)
 {
@@ -220,8 +255,8 @@ ifm_status ifm_lexicon_add_merge(ifm_lexicon *self, const char *left, size_t n_l
     const char *missing = NULL;
     /* Halves outside the byte alphabet come out of no text: the merge keeps its rank, and
      * never happens. */
-    if (ifm_alphabet_bytes(left, n_left, bytes, &a) &&
-        ifm_alphabet_bytes(right, n_right, bytes + a, &b))
+    if (written_bytes(self, left, n_left, bytes, &a) &&
+        written_bytes(self, right, n_right, bytes + a, &b))
         missing = resolve(self, bytes, a, b, merge);
     if (bytes != small)
         free(bytes);
@@ -240,7 +275,9 @@ int32_t ifm_lexicon_find(const ifm_lexicon *self, const char *written, size_t n)
     char small[512]; /* longer names are not looked for by this spelling */
     size_t n_bytes;
     int32_t id = -1;
-    if (n <= sizeof small && ifm_alphabet_bytes(written, n, small, &n_bytes))
+    if (!self->alphabet)
+        id = find(self, written, n, true);
+    else if (n <= sizeof small && ifm_alphabet_bytes(written, n, small, &n_bytes))
         id = find(self, small, n_bytes, true);
     return id >= 0 ? id : find(self, written, n, false);
 }

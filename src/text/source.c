@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/gguf.h"
 #include "os/file.h"
 #include "text/json.h"
 #include "text/pattern.h"
@@ -113,9 +114,9 @@ static ifm_status read_gpt2(const char *directory, ifm_lexicon *lexicon, ifm_err
         ifm_fail_within(err, st, "%s/vocab.json", directory);
         goto done;
     }
-    lexicon->rules.n_splits = 1;
-    lexicon->rules.splits[0] = IFM_SPLIT_GPT2;
-    st = read_merges(text, n, lexicon, err);
+    st = ifm_lexicon_add_split(lexicon, ifm_pattern_gpt2, err);
+    if (st == IFM_OK)
+        st = read_merges(text, n, lexicon, err);
     if (st != IFM_OK)
         ifm_fail_within(err, st, "%s", merges);
 done:
@@ -125,7 +126,8 @@ done:
     return st;
 }
 
-ifm_status ifm_source_read(const char *directory, ifm_lexicon *lexicon, ifm_error *err)
+static ifm_status read_directory(const char *directory, ifm_lexicon *lexicon,
+                                 ifm_error *err)
 {
     json_t *root;
     ifm_status st = ifm_text_read_json(directory, "tokenizer.json", &root, err);
@@ -143,4 +145,54 @@ ifm_status ifm_source_read(const char *directory, ifm_lexicon *lexicon, ifm_erro
     if (st != IFM_OK)
         return st;
     return ifm_source_read_special(directory, gpt2, lexicon, err);
+}
+
+static ifm_status read_gguf(const char *path, ifm_lexicon *lexicon, ifm_error *err)
+{
+    ifm_mapping mapping;
+    ifm_gguf *gguf = NULL;
+    ifm_status st = ifm_mapping_open(&mapping, path, err);
+    if (st != IFM_OK)
+        return st;
+    st = ifm_gguf_parse(&mapping, path, &gguf, err);
+    if (st == IFM_OK) {
+        st = ifm_source_read_gguf(gguf, lexicon, err);
+        if (st != IFM_OK)
+            ifm_fail_within(err, st, "%s", path);
+    }
+    ifm_gguf_free(gguf);
+    ifm_mapping_close(&mapping);
+    return st;
+}
+
+ifm_status ifm_source_read(const ifm_source *self, ifm_lexicon *lexicon, ifm_error *err)
+{
+    return self->is_gguf ? read_gguf(self->path, lexicon, err)
+                         : read_directory(self->path, lexicon, err);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+bool ifm_source_init(ifm_source *self, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    bool directory = ifm_file_is_directory(path);
+    self->is_gguf = !directory && ends_with(path, ".gguf");
+    if (directory || self->is_gguf)
+        self->path = strdup(path);
+    else if (slash == NULL)
+        self->path = strdup(".");
+    else
+        self->path = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+    return self->path != NULL;
+}
+
+void ifm_source_deinit(ifm_source *self)
+{
+    free(self->path);
+    *self = (ifm_source){0};
 }

@@ -190,19 +190,27 @@ static ifm_status add_gpt2_default(ifm_lexicon *lexicon, ifm_error *err)
     return ifm_lexicon_add_added(lexicon, -1, text, sizeof text - 1, 0, true, err);
 }
 
+/* "add_bos_token", "add_eos_token": true puts the token there, false nothing. */
+static void override_affix(const json_t *wanted, int32_t id, int32_t *affixes, uint8_t *n)
+{
+    if (!json_is_boolean(wanted))
+        return;
+    *n = json_is_true(wanted) && id >= 0 ? 1 : 0;
+    affixes[0] = id;
+}
+
 /* tokenizer_config.json overrides what the tokenizer itself says, as in Transformers. */
 static ifm_status read_overrides(const sources *s, ifm_lexicon *lexicon, ifm_error *err)
 {
+    ifm_text_rules *rules = &lexicon->rules;
+    override_affix(ifm_text_json_member(s->config, "add_bos_token"), rules->bos,
+                   rules->prefix, &rules->n_prefix);
+    override_affix(ifm_text_json_member(s->config, "add_eos_token"), rules->eos,
+                   rules->suffix, &rules->n_suffix);
     json_t *prefix = ifm_text_json_member(s->config, "add_prefix_space");
-    json_t *bos = ifm_text_json_member(s->config, "add_bos_token");
-    if (ifm_text_json_is_true(s->config, "add_eos_token"))
-        return ifm_fail(err, IFM_ERR_UNSUPPORTED,
-                        "tokenizer_config.json: \"add_eos_token\" is not supported");
-    if (json_is_boolean(prefix))
-        lexicon->rules.add_prefix_space = json_is_true(prefix);
-    if (json_is_boolean(bos))
-        lexicon->rules.prefix = json_is_true(bos) ? lexicon->rules.bos : -1;
-    return IFM_OK;
+    if (!json_is_boolean(prefix) || !lexicon->alphabet)
+        return IFM_OK;
+    return ifm_lexicon_set_prefix_space(lexicon, json_is_true(prefix), err);
 }
 
 ifm_status ifm_source_read_special(const char *directory, bool gpt2, ifm_lexicon *lexicon,

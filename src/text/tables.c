@@ -3,13 +3,25 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "text/pattern.h"
 
 static const char magic[8] = "IFMTOK\r\n"; /* breaks when a copy rewrites line ends */
 enum { BYTE_ORDER_MARK = 0x01020304 };
 
 /* The sections in their order: bytes of one element, and of all. */
-enum { ENDS, WORDS, ADDED, FLAGS, TEXT, KEY, PAIRS, MERGED, N_SECTIONS };
+enum {
+    ENDS,
+    WORDS,
+    ADDED,
+    FLAGS,
+    TEXT,
+    SHOWN_ENDS,
+    SHOWN,
+    KEY,
+    PAIRS, /* from here on: the merges, checked when they are needed */
+    MERGED,
+    RANKS,
+    N_SECTIONS
+};
 
 static void measure(const ifm_tables_header *h, uint64_t sizes[N_SECTIONS])
 {
@@ -21,7 +33,10 @@ static void measure(const ifm_tables_header *h, uint64_t sizes[N_SECTIONS])
         ((uint64_t)h->n_added_raw + h->n_added_normalized) * sizeof(ifm_added_token);
     sizes[FLAGS] = h->n_tokens;
     sizes[TEXT] = h->n_text;
+    sizes[SHOWN_ENDS] = (uint64_t)h->n_shown_ends * sizeof(uint32_t);
+    sizes[SHOWN] = h->n_shown;
     sizes[KEY] = h->n_key;
+    sizes[RANKS] = (uint64_t)h->n_ranks * sizeof(uint32_t);
 }
 
 static uint64_t place(const ifm_tables_header *h, uint64_t starts[N_SECTIONS])
@@ -53,9 +68,12 @@ void ifm_tables_view(ifm_tables *self, const void *block)
     self->words = (const void *)(base + starts[WORDS]);
     self->pairs = (const void *)(base + starts[PAIRS]);
     self->merged = (const void *)(base + starts[MERGED]);
+    self->ranks = (const void *)(base + starts[RANKS]);
     self->added = (const void *)(base + starts[ADDED]);
     self->flags = (const void *)(base + starts[FLAGS]);
     self->text = base + starts[TEXT];
+    self->shown_ends = (const void *)(base + starts[SHOWN_ENDS]);
+    self->shown = base + starts[SHOWN];
     self->key = (const void *)(base + starts[KEY]);
 }
 
@@ -133,17 +151,45 @@ static bool is_id_or_none(const ifm_tables_header *h, int32_t id)
     return id >= -1 && id < (int32_t)h->n_tokens;
 }
 
+/* Where in the text section a step's string is. */
+static bool is_within(const ifm_tables_header *h, uint32_t start, uint32_t n)
+{
+    return start <= h->n_text && n <= h->n_text - start;
+}
+
+static bool are_rules_sound(const ifm_tables_header *h)
+{
+    const ifm_text_rules *r = &h->rules;
+    if (r->n_prefix > IFM_MAX_AFFIXES || r->n_suffix > IFM_MAX_AFFIXES ||
+        r->n_steps > IFM_MAX_STEPS || r->n_normal > r->n_steps)
+        return false;
+    bool sound = is_id_or_none(h, r->bos) && is_id_or_none(h, r->eos) &&
+                 is_id_or_none(h, r->unknown);
+    for (int i = 0; i < IFM_MAX_AFFIXES; i++)
+        sound = sound && is_id_or_none(h, r->prefix[i]) && is_id_or_none(h, r->suffix[i]);
+    for (int i = 0; i < r->n_steps; i++) {
+        const ifm_text_step *step = &r->steps[i];
+        sound = sound && step->kind < IFM_STEP_KINDS &&
+                step->behavior < IFM_SPLIT_BEHAVIORS &&
+                is_within(h, step->pattern, step->n_pattern) &&
+                is_within(h, step->with, step->n_with) &&
+                (step->kind != IFM_STEP_SPLIT || i >= r->n_normal);
+    }
+    return sound;
+}
+
 static bool is_sound(const ifm_tables_header *h)
 {
     if (h->n_tokens > IFM_MAX_TOKENS || h->n_merged > IFM_MAX_MERGES ||
-        h->rules.n_splits > IFM_MAX_SPLITS || h->longest_token > h->n_text)
+        h->longest_token > h->n_text || h->longest_shown > h->n_shown)
         return false;
-    bool sound = is_id_or_none(h, h->rules.bos) && is_id_or_none(h, h->rules.eos) &&
-                 is_id_or_none(h, h->rules.prefix) && is_id_or_none(h, h->rules.unknown);
-    for (int i = 0; i < h->rules.n_splits; i++)
-        sound = sound && h->rules.splits[i] < IFM_SPLIT_COUNT;
+    if ((h->n_ranks != 0 && h->n_ranks != h->n_tokens) ||
+        (h->n_shown_ends != 0 && h->n_shown_ends != h->n_tokens))
+        return false;
+    bool sound = are_rules_sound(h);
     for (int i = 0; i < 256; i++)
-        sound = sound && is_id_or_none(h, h->byte_ids[i]);
+        sound = sound && is_id_or_none(h, h->byte_ids[i]) &&
+                is_id_or_none(h, h->fallback_ids[i]);
     return sound;
 }
 
@@ -165,17 +211,34 @@ bool ifm_tables_attach(ifm_tables *self, const void *block, size_t n_bytes)
     return true;
 }
 
+/* The id-th of the strings in text[n_text] that end at ends[]; they may be damaged. */
+static const char *string_at(const uint32_t *ends, const char *text, uint32_t n_text,
+                             int32_t id, size_t *n_bytes)
+{
+    uint32_t start = id > 0 ? ends[id - 1] : 0;
+    uint32_t end = ends[id];
+    if (start > end || end > n_text)
+        return NULL;
+    *n_bytes = end - start;
+    return text + start;
+}
+
 const char *ifm_tables_bytes(const ifm_tables *self, int32_t id, size_t *n_bytes)
 {
     *n_bytes = 0;
     if ((ifm_tables_flags(self, id) & IFM_TOKEN_PRESENT) == 0)
         return NULL;
-    uint32_t start = id > 0 ? self->ends[id - 1] : 0;
-    uint32_t end = self->ends[id];
-    if (start > end || end > self->header->n_text)
+    return string_at(self->ends, self->text, self->header->n_text, id, n_bytes);
+}
+
+const char *ifm_tables_shown(const ifm_tables *self, int32_t id, size_t *n_bytes)
+{
+    if (self->header->n_shown_ends == 0)
+        return ifm_tables_bytes(self, id, n_bytes);
+    *n_bytes = 0;
+    if ((ifm_tables_flags(self, id) & IFM_TOKEN_PRESENT) == 0)
         return NULL;
-    *n_bytes = end - start;
-    return self->text + start;
+    return string_at(self->shown_ends, self->shown, self->header->n_shown, id, n_bytes);
 }
 
 unsigned ifm_tables_flags(const ifm_tables *self, int32_t id)
@@ -247,6 +310,16 @@ bool ifm_tables_find_pair(const ifm_tables *self, int32_t left, int32_t right,
         at = at + 1 < n_slots ? at + 1 : 0;
     }
     return false;
+}
+
+bool ifm_tables_find_scored(const ifm_tables *self, const char *bytes, size_t n,
+                            uint32_t *rank, int32_t *merged)
+{
+    *merged = ifm_tables_find_word(self, bytes, n);
+    if (*merged < 0 || (uint32_t)*merged >= self->header->n_ranks)
+        return false;
+    *rank = self->ranks[*merged];
+    return true;
 }
 
 const char *ifm_tables_content(const ifm_tables *self, size_t i, size_t *n_bytes)

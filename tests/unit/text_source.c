@@ -81,6 +81,12 @@ static void expect_text(ifm_tokenizer *tokenizer, const char *text, unsigned fla
 #define WITH_MODEL(model) WHOLE(model, BYTES, "")
 #define WITH_PRE(pre)     WHOLE(MODEL(VOCAB, MERGES, ""), pre, "")
 #define WITH(more)        WHOLE(MODEL(VOCAB, MERGES, ""), BYTES, "," more)
+#define WITH_SPLIT(parts)                                                                \
+    WITH_PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\"," parts      \
+             ",\"invert\":false}," BYTES "]}")
+#define REGEX(regex)         "\"pattern\":{\"Regex\":\"" regex "\"}"
+#define WITH_ISOLATED(regex) WITH_SPLIT(REGEX(regex) ",\"behavior\":\"Isolated\"")
+#define NFC4                 "{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"}"
 
 typedef struct bad {
     const char *name, *json;
@@ -106,8 +112,6 @@ static const bad bad_json[] = {
      "\"dropout\" is not supported"},
     {"suffix", WITH_MODEL(MODEL(VOCAB, MERGES, ",\"end_of_word_suffix\":\"</w>\"")),
      IFM_ERR_UNSUPPORTED, "\"end_of_word_suffix\" is not supported"},
-    {"byte fallback", WITH_MODEL(MODEL(VOCAB, MERGES, ",\"byte_fallback\":true")),
-     IFM_ERR_UNSUPPORTED, "\"byte_fallback\" is not supported"},
     {"vocab list", WITH_MODEL(MODEL("[\"a\"]", MERGES, "")), IFM_ERR_FORMAT,
      "model.vocab: the vocabulary is no JSON object"},
     {"no vocab", WITH_MODEL(MODEL("{}", MERGES, "")), IFM_ERR_FORMAT,
@@ -144,40 +148,70 @@ static const bad bad_json[] = {
      "the first half is not in the vocabulary"},
     {"unknown unknown", WITH_MODEL(MODEL(VOCAB, MERGES, ",\"unk_token\":\"?\"")),
      IFM_ERR_FORMAT, "model.unk_token is not in the vocabulary"},
-    {"no pre-tokenizer", WITH_PRE("null"), IFM_ERR_UNSUPPORTED,
-     "pre_tokenizer \"null\" is not supported"},
-    {"another", WITH_PRE("{\"type\":\"Metaspace\"}"), IFM_ERR_UNSUPPORTED,
-     "pre_tokenizer \"Metaspace\""},
-    {"no bytes", WITH_PRE("{\"type\":\"Sequence\",\"pretokenizers\":[]}"),
-     IFM_ERR_UNSUPPORTED, "without ByteLevel"},
-    {"another pattern",
+    {"another", WITH_PRE("{\"type\":\"WordPiece\"}"), IFM_ERR_UNSUPPORTED,
+     "pre_tokenizer \"WordPiece\" is not supported"},
+    {"metaspace of nothing", WITH_PRE("{\"type\":\"Metaspace\"}"), IFM_ERR_FORMAT,
+     "Metaspace: \"replacement\" is no string"},
+    {"metaspace somehow",
      WITH_PRE(
-         "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{"
-         "\"Regex\":\"\\\\w+\"},\"behavior\":\"Isolated\",\"invert\":false}," BYTES "]}"),
-     IFM_ERR_UNSUPPORTED, "with the pattern \"\\w+\" is not supported"},
-    {"behavior",
-     WITH_PRE(
-         "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{"
-         "\"Regex\":\"x\"},\"behavior\":\"Removed\",\"invert\":false}," BYTES "]}"),
-     IFM_ERR_UNSUPPORTED, "with behavior \"Removed\""},
+         "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"),
+     IFM_ERR_UNSUPPORTED, "prepend_scheme \"last\""},
+    {"no pattern", WITH_SPLIT("\"behavior\":\"Isolated\""), IFM_ERR_FORMAT,
+     "Split: \"pattern\" is neither String nor Regex"},
+    {"no behavior", WITH_SPLIT(REGEX("x")), IFM_ERR_UNSUPPORTED,
+     "with behavior \"null\""},
+    {"behavior", WITH_SPLIT(REGEX("x") ",\"behavior\":\"Doubled\""), IFM_ERR_UNSUPPORTED,
+     "with behavior \"Doubled\""},
+    {"intersection", WITH_ISOLATED("[a-z&&[^x]]"), IFM_ERR_UNSUPPORTED,
+     "the pattern \"[a-z&&[^x]]\" uses \"&&\" at byte 4, which is not supported"},
+    {"class in class", WITH_ISOLATED("[a[b]]"), IFM_ERR_UNSUPPORTED, "uses \"[b\""},
+    {"open class", WITH_ISOLATED("[a"), IFM_ERR_UNSUPPORTED, "uses \"a\" at byte 1"},
+    {"reference", WITH_ISOLATED("(a)\\\\1"), IFM_ERR_UNSUPPORTED, "uses \"\\1\""},
+    {"hex digits", WITH_ISOLATED("\\\\h"), IFM_ERR_UNSUPPORTED, "uses \"\\h\""},
+    {"script", WITH_ISOLATED("\\\\p{Klingon}"), IFM_ERR_UNSUPPORTED, "\\p{Klingon}"},
+    {"property without end", WITH_ISOLATED("\\\\p{L"), IFM_ERR_UNSUPPORTED, "\\p{L"},
+    {"group", WITH_ISOLATED("(?m:.)"), IFM_ERR_UNSUPPORTED, "uses \"(?m:\""},
+    {"possessive braces", WITH_ISOLATED("a{2}+"), IFM_ERR_UNSUPPORTED, "uses \"{2}+\""},
+    {"last backslash", WITH_ISOLATED("a\\\\"), IFM_ERR_UNSUPPORTED, "at byte 1"},
+    {"open group", WITH_ISOLATED("(a"), IFM_ERR_UNSUPPORTED, "does not understand"},
     {"sequences in sequences",
      WITH_PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Sequence\","
               "\"pretokenizers\":[]}]}"),
      IFM_ERR_UNSUPPORTED, "pre_tokenizer \"Sequence\""},
-    {"five of them",
+    {"two of them",
      WITH_PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" BYTES "," BYTES "]}"),
      IFM_ERR_UNSUPPORTED, "behind ByteLevel"},
-    {"normalizer", WITH("\"normalizer\":{\"type\":\"NFC\"}"), IFM_ERR_UNSUPPORTED,
-     "normalizer \"NFC\" is not supported"},
+    {"normalizer", WITH("\"normalizer\":{\"type\":\"StripAccents\"}"),
+     IFM_ERR_UNSUPPORTED, "normalizer \"StripAccents\" is not supported"},
+    {"thirteen normalizers",
+     WITH("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[" NFC4 "," NFC4 "," NFC4
+          ",{\"type\":\"NFC\"}]}"),
+     IFM_ERR_UNSUPPORTED, "more than 12 normalizers"},
+    {"bytes decoded from characters",
+     "{\"model\":" MODEL(VOCAB, MERGES, "") ",\"decoder\":{\"type\":\"ByteLevel\"}}",
+     IFM_ERR_UNSUPPORTED, "ByteLevel without such a pre_tokenizer"},
+    {"strip two",
+     WITH("\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":2,"
+          "\"stop\":0}"),
+     IFM_ERR_UNSUPPORTED, "decoder Strip \"of more than one space in front\""},
     {"decoder", WITH("\"decoder\":{\"type\":\"WordPiece\"}"), IFM_ERR_UNSUPPORTED,
      "decoder \"WordPiece\""},
     {"post-processor", WITH("\"post_processor\":{\"type\":\"BertProcessing\"}"),
      IFM_ERR_UNSUPPORTED, "post_processor \"BertProcessing\""},
-    {"template with an end",
+    {"template of two texts",
+     WITH(
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{"
+         "\"id\":\"A\"}},{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{}}"),
+     IFM_ERR_UNSUPPORTED, "other than tokens around one text"},
+    {"template of no text",
+     WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[],"
+          "\"special_tokens\":{}}"),
+     IFM_ERR_UNSUPPORTED, "without the text"},
+    {"template of no token",
      WITH(
          "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{"
          "\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"c\"}}],\"special_tokens\":{}}"),
-     IFM_ERR_UNSUPPORTED, "other than text, or one token and text"},
+     IFM_ERR_UNSUPPORTED, "with a token without ids"},
     {"template past the end",
      WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{"
           "\"SpecialToken\":"
@@ -292,8 +326,6 @@ static void lies_of_small_files_are_named(void **state)
         {"tokenizer_config.json",
          "{\"added_tokens_decoder\":{\"0\":{\"content\":\"y\"}}}", IFM_ERR_FORMAT,
          "token \"y\" has the id 0, which another"},
-        {"tokenizer_config.json", "{\"add_eos_token\":true}", IFM_ERR_UNSUPPORTED,
-         "\"add_eos_token\" is not supported"},
         {"added_tokens.json", "{\"y\":\"z\"}", IFM_ERR_FORMAT,
          "added_tokens.json: an id is no whole number"},
         {"added_tokens.json", "{\"y\":1}", IFM_ERR_FORMAT, "token \"y\" has the id 1"},
