@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the references that llama.cpp is the judge of, with the llama.cpp that
-# bench/peers.sh has built: sh tests/reference/make_llama.sh [quant …]
-#     IFM_PEERS_DIR    the directory of bench/peers.sh, as there
+# bench/peers.sh has built: sh tests/reference/make_llama.sh [quant|gguf|smollm2 …]
+#     IFM_PEERS_DIR, IFM_PEERS_VENV    as in bench/peers.sh
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,7 +27,17 @@ quant() {
     "$cache/make_quant" "$here/quant"
 }
 
-[ $# -gt 0 ] || set -- quant
+calculate() {
+    compile llama_logits
+    "${IFM_PEERS_VENV:-$cache/venv}/bin/python" "$here/make_llama.py" "$cache/llama_logits" \
+        "$cache/quantize_llama" "$@"
+}
+
+gguf() { calculate gguf; }
+
+smollm2() { calculate smollm2 "$cache/smollm2.gguf"; }
+
+[ $# -gt 0 ] || set -- quant gguf smollm2
 for part in "$@"; do
     "$part"
 done
