@@ -25,9 +25,9 @@ typedef enum ifm_load {
 
 typedef struct ifm_model_options {
     ifm_load load;
-    const char *kernels; /* force an instruction set ("scalar", "avx2", "avx512",
-                            "avx512-bf16", "amx", "neon"); NULL: IFM_KERNELS, else the
-                            best */
+    const char *kernels; /* force an instruction set ("scalar", "avx2", "avx2-vnni",
+                            "avx512", "avx512-vnni", "avx512-bf16", "amx", "neon");
+                            NULL: IFM_KERNELS, else the best */
     int threads;         /* how many threads an eager load may use; 0: one a core */
 } ifm_model_options;
 

@@ -59,8 +59,8 @@ static const ifm_option options[] = {
     {"load", 0, IFM_OPTION_CHOICE, "lazy|eager", 0, 0, "lazy", ENGINE,
      "read weights when they are first needed, or all of them while loading"},
     {"kernels", 0, IFM_OPTION_STRING, "NAME", 0, 0, NULL, ENGINE,
-     "instruction set: scalar, avx2, avx512, avx512-bf16, amx, neon; by default the "
-     "best"},
+     "instruction set: scalar, avx2, avx2-vnni, avx512, avx512-vnni, avx512-bf16, amx, "
+     "neon; by default the best"},
 
     {"temperature", 0, IFM_OPTION_FLOAT, "T", 0, 100, "0", CHOICE,
      "0 takes the likeliest"},

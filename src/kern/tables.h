@@ -13,7 +13,9 @@ extern const int ifm_kern_n_fills;
 /* Each fills *table, whose content is the next lesser table, with what it does better. */
 void ifm_kern_scalar(ifm_kern *table);
 void ifm_kern_avx2(ifm_kern *table);
+void ifm_kern_avx2_vnni(ifm_kern *table);
 void ifm_kern_avx512(ifm_kern *table);
+void ifm_kern_avx512_vnni(ifm_kern *table);
 void ifm_kern_avx512_bf16(ifm_kern *table);
 void ifm_kern_amx(ifm_kern *table);
 void ifm_kern_neon(ifm_kern *table);

@@ -14,6 +14,7 @@
  * and VL: what every processor that has the one has. */
 #define IFM_CPU_FEATURE_LIST(X)                                                          \
     X(AVX2, "avx2")                                                                      \
+    X(AVX_VNNI, "avx-vnni")                                                              \
     X(AVX512, "avx512")                                                                  \
     X(AVX512_VNNI, "avx512-vnni")                                                        \
     X(AVX512_BF16, "avx512-bf16")                                                        \

@@ -48,6 +48,8 @@ uint32_t ifm_cpu_features(void)
     /* FMA, F16C, AVX, AVX2 */
     if (ymm && bit(one.c, 12) && bit(one.c, 29) && bit(one.c, 28) && bit(seven.b, 5))
         set |= IFM_CPU_AVX2;
+    if (set & IFM_CPU_AVX2)
+        set |= bit(more.a, 4) ? IFM_CPU_AVX_VNNI : 0;
     /* F, DQ, CD, BW, VL */
     if ((set & IFM_CPU_AVX2) && zmm && bit(seven.b, 16) && bit(seven.b, 17) &&
         bit(seven.b, 28) && bit(seven.b, 30) && bit(seven.b, 31))

@@ -1,0 +1,126 @@
+/* Bytes and words of eight rows, for vec_quant.h, which explains the operations: AVX2. */
+#ifndef IFM_KERN_VEC_INTS_AVX2_H
+#define IFM_KERN_VEC_INTS_AVX2_H
+
+#include "kern/vec_avx2.h"
+
+typedef __m256i vint;
+
+static inline vint i_bytes(unsigned x)
+{
+    return _mm256_set1_epi8((char)x);
+}
+
+static inline vint i_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline vint i_and(vint a, vint b)
+{
+    return _mm256_and_si256(a, b);
+}
+
+static inline vint i_or(vint a, vint b)
+{
+    return _mm256_or_si256(a, b);
+}
+
+static inline vint i_xor(vint a, vint b)
+{
+    return _mm256_xor_si256(a, b);
+}
+
+static inline vint i_add(vint a, vint b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+/* (x & mask) | y */
+static inline vint i_and_or(vint x, vint mask, vint y)
+{
+    return _mm256_or_si256(_mm256_and_si256(x, mask), y);
+}
+
+#define i_shl(x, n) _mm256_slli_epi32((x), (n))
+#define i_shr(x, n) _mm256_srli_epi32((x), (n))
+#define i_sar(x, n) _mm256_srai_epi32((x), (n))
+
+static inline vec i_float(vint x)
+{
+    return _mm256_cvtepi32_ps(x);
+}
+
+static inline vec i_low_half(vint x)
+{
+    const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
+    return _mm256_cvtph_ps(
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+}
+
+static inline vec i_high_half(vint x)
+{
+    return i_low_half(_mm256_srli_epi32(x, 16));
+}
+
+static inline vint i_broadcast(const void *p)
+{
+    int32_t x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi32(x);
+}
+
+/* The byte `index` of each double word in all of its bytes. */
+static inline vint i_spread_byte(vint x, int index)
+{
+    const __m128i at = _mm_add_epi8(_mm_set1_epi8((char)index),
+                                    _mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0));
+    return _mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(at));
+}
+
+/* u with `value` added to the bytes where x & bits is not 0, one bit in each byte. */
+static inline vint i_add_where(vint u, vint x, uint32_t bits, unsigned value)
+{
+    const vint wanted = _mm256_set1_epi32((int)bits);
+    const vint where = _mm256_cmpeq_epi8(_mm256_and_si256(x, wanted), wanted);
+    return _mm256_add_epi8(u, _mm256_and_si256(where, i_bytes(value)));
+}
+
+/* 16 bytes of two rows that are VEC/2 apart: row r of each half. */
+static inline vint i_load_quarters(const unsigned char *const w[2], int64_t at)
+{
+    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(w[0] + at));
+    const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(w[1] + at));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+}
+
+static inline vint i_zip_low32(vint a, vint b)
+{
+    return _mm256_unpacklo_epi32(a, b);
+}
+
+static inline vint i_zip_high32(vint a, vint b)
+{
+    return _mm256_unpackhi_epi32(a, b);
+}
+
+static inline vint i_zip_low64(vint a, vint b)
+{
+    return _mm256_unpacklo_epi64(a, b);
+}
+
+static inline vint i_zip_high64(vint a, vint b)
+{
+    return _mm256_unpackhi_epi64(a, b);
+}
+
+/* Whole floats to bytes. */
+static inline void i_store_bytes(int8_t *p, vec x)
+{
+    const __m256i dwords = _mm256_cvtps_epi32(x);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(dwords),
+                                          _mm256_extracti128_si256(dwords, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(words, words));
+}
+
+#endif
