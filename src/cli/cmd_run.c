@@ -58,6 +58,9 @@ static const ifm_option options[] = {
      "compute threads; by default one for each physical core this process may use"},
     {"load", 0, IFM_OPTION_CHOICE, "lazy|eager", 0, 0, "lazy", ENGINE,
      "read weights when they are first needed, or all of them while loading"},
+    {"exact", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, ENGINE,
+     "compute with quantized weights as if they were f32: activations are not rounded to "
+     "8 bits, nor keys and values to 16"},
     {"kernels", 0, IFM_OPTION_STRING, "NAME", 0, 0, NULL, ENGINE,
      "instruction set: scalar, avx2, avx2-vnni, avx512, avx512-vnni, avx512-bf16, amx, "
      "neon; by default the best"},

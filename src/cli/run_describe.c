@@ -97,7 +97,8 @@ ifm_status ifm_run_setup_describe(const ifm_run_setup *self,
 {
     describe_time(run);
     describe_host(run);
-    run->target = (ifm_target_facts){.kind = strdup("native"), .nan_weights = -1};
+    run->target =
+        (ifm_target_facts){.kind = strdup("native"), .exact = -1, .nan_weights = -1};
     ifm_status st = describe_command(arguments, run);
     if (st == IFM_OK)
         st = describe_workload(self, run);

@@ -209,6 +209,7 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
         .kernels = ifm_arguments_string(a, "kernels"),
         .threads = (int32_t)ifm_arguments_int(a, "threads"),
         .eager = is(a, "load", "eager"),
+        .exact = ifm_arguments_flag(a, "exact"),
     };
     if (st == IFM_OK)
         st = look(self, err);

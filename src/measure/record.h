@@ -80,6 +80,7 @@ typedef struct ifm_target_facts {
     int64_t parameters, file_bytes, weight_bytes, decode_bytes;
     int64_t session_bytes;
     int32_t n_positions, n_vocab;
+    int32_t exact;       /* activations kept whole for quantized weights; -1: not known */
     int64_t nan_weights; /* found while reading eagerly; -1: not looked for */
 } ifm_target_facts;
 

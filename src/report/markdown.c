@@ -56,7 +56,8 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
     put_number(out, t->threads, "thread");
     ifm_buffer_puts(out, ", ");
     put_plain(out, t->kernels);
-    ifm_buffer_puts(out, " kernels |\n| host | ");
+    ifm_buffer_puts(out, t->exact > 0 ? " kernels, exact" : " kernels");
+    ifm_buffer_puts(out, " |\n| host | ");
     put_plain(out, run->host.cpu);
     ifm_buffer_puts(out, ", ");
     put_number(out, run->host.cores, "core");

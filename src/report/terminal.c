@@ -113,9 +113,12 @@ static void put_configuration(page *p)
                       or_unknown(t->model_dtype), dot(p),
                       ifm_word_bytes((double)t->weight_bytes).text);
     put_label(p, "engine");
-    ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels\n", or_unknown(t->kind),
+    ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels", or_unknown(t->kind),
                       or_unknown(t->device), dot(p), t->threads,
                       t->threads == 1 ? "" : "s", dot(p), or_unknown(t->kernels));
+    if (t->exact > 0)
+        ifm_buffer_printf(&p->out, "%sexact", dot(p));
+    ifm_buffer_puts(&p->out, "\n");
     put_label(p, "host");
     ifm_text_one_line(&p->out, or_unknown(p->run->host.cpu),
                       strlen(or_unknown(p->run->host.cpu)), (size_t)(p->width - 40),

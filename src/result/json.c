@@ -100,6 +100,7 @@ static json_t *target(const ifm_run *run)
     ifm_fields_text(&f, "kind", t->kind);
     ifm_fields_text(&f, "device", t->device);
     ifm_fields_int(&f, "threads", t->threads);
+    ifm_fields_set(&f, "exact", t->exact < 0 ? json_null() : json_boolean(t->exact));
     ifm_fields_int(&f, "session_bytes", t->session_bytes);
     ifm_fields_set(&f, "model", model(t));
     return ifm_fields_take(&f);

@@ -354,6 +354,8 @@ ifm_status ifm_collect_facts(ifm_target_facts *facts, const ifm_event *event,
               replace_text(&facts->model_family, model, "family") &&
               replace_text(&facts->model_path, model, "path") &&
               replace_text(&facts->model_dtype, model, "dtype");
+    if (json_is_boolean(json_object_get(event->json, "exact")))
+        facts->exact = json_is_true(json_object_get(event->json, "exact"));
     replace_small(&facts->threads, event->json, "threads");
     replace_count(&facts->session_bytes, event->json, "session_bytes");
     replace_count(&facts->parameters, model, "parameters");

@@ -76,6 +76,7 @@ typedef struct ifm_worker_model {
     const char *kernels;
     int32_t threads;
     bool eager;
+    bool exact; /* activations are not rounded for quantized weights */
 } ifm_worker_model;
 
 /* A request: a text, or ids when n_ids > 0. All borrowed. */

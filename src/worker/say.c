@@ -37,9 +37,9 @@ static void say_loaded(ifm_worker_state *self)
         "weight_bytes", (json_int_t)info->weight_bytes, "decode_bytes",
         (json_int_t)info->decode_bytes, "n_positions", info->n_positions, "n_vocab",
         info->n_vocab);
-    say(self, json_pack("{s:s, s:I, s:s, s:s, s:o}", "event", "loaded", "t_ns",
+    say(self, json_pack("{s:s, s:I, s:s, s:s, s:b, s:o}", "event", "loaded", "t_ns",
                         (json_int_t)self->loading.opened.ns, "device", "cpu", "kernels",
-                        info->kernels, "model", model));
+                        info->kernels, "exact", self->exact, "model", model));
 }
 
 void ifm_worker_say_error(ifm_worker_state *self, int32_t request, const ifm_error *err)
@@ -123,7 +123,8 @@ void ifm_worker_say_token(ifm_worker_state *self, const ifm_worker_request *requ
 void ifm_worker_say_done(ifm_worker_state *self, int32_t request, ifm_finish finish,
                          ifm_time at)
 {
-    ifm_session_options options = {self->positions, self->threads};
+    const ifm_session_options options = {
+        .positions = self->positions, .threads = self->threads, .exact = self->exact};
     say(self,
         json_pack("{s:s, s:i, s:I, s:s, s:i, s:I, s:I}", "event", "done", "request",
                   request, "t_ns", (json_int_t)at.ns, "finish", ifm_finish_name(finish),

@@ -32,6 +32,7 @@ ifm_status ifm_worker_load(ifm_worker_state *self, const json_t *json, ifm_error
     if (self->model != NULL)
         return ifm_fail(err, IFM_ERR_ARGUMENT, "load: a model is loaded already");
     self->threads = (int32_t)json_integer_value(json_object_get(json, "threads"));
+    self->exact = json_is_true(json_object_get(json, "exact"));
     ifm_model_options options = {
         .load =
             load != NULL && strcmp(load, "eager") == 0 ? IFM_LOAD_EAGER : IFM_LOAD_LAZY,
@@ -87,7 +88,8 @@ static ifm_status make_room(ifm_worker_state *self, const ifm_worker_request *re
     ifm_session_free(self->session);
     self->session = NULL;
     self->positions = positions;
-    ifm_session_options options = {positions, self->threads};
+    const ifm_session_options options = {
+        .positions = positions, .threads = self->threads, .exact = self->exact};
     return ifm_session_new(self->model, &options, &self->session, err);
 }
 

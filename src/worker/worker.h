@@ -29,6 +29,7 @@ typedef struct ifm_worker_state {
     ifm_session *session;
     int32_t positions; /* room in the session */
     int32_t threads;   /* as asked; 0: the engine's choice */
+    bool exact;        /* see ifm_session_options */
     bool cold;         /* no request was served yet */
     ifm_worker_loading loading;
     bool greeted; /* "hello" was said */
