@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "llama.h"
+#include <llama.h>
 
 static const struct {
     const char *name;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "llama.h"
+#include <llama.h>
 #include "steps.h"
 
 static struct {

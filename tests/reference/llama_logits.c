@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llama.h"
+#include <llama.h>
 
 enum { MOST_TEXT = 1 << 20, MOST_IDS = 1 << 16 };
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ggml.h"
+#include <ggml.h>
 
 enum { ROW = 256, ROWS = 4, VALUES = ROW * ROWS, MOST_BYTES = VALUES * 4 };
 
