@@ -5,7 +5,9 @@
 const ifm_command *const ifm_commands[] = {
     &ifm_command_run,
     &ifm_command_model_pull,
+    &ifm_command_model_list,
     &ifm_command_model_info,
+    &ifm_command_model_verify,
     &ifm_command_model_synth,
     &ifm_command_perplexity,
     &ifm_command_tokenize,

@@ -12,7 +12,7 @@
 #include "hub/name.h"
 #include "os/file.h"
 
-enum { MAX_TOKEN = 4096, MAX_REF = 4096, MAX_DEPTH = 8 };
+enum { MAX_TOKEN = 4096, MAX_REF = 4096, MAX_DEPTH = 8, MIN_COMMIT = 7 };
 
 char *ifm_hub_format(const char *format, ...)
 {
@@ -177,9 +177,40 @@ static char *read_ref(const char *repo_directory, const char *revision)
     return commit;
 }
 
+/* The only commit here that begins with these digits; NULL: none, or several. */
+static char *complete_commit(const char *repo_directory, const char *digits)
+{
+    size_t n = strlen(digits);
+    if (n < MIN_COMMIT || strspn(digits, "0123456789abcdef") != n)
+        return NULL;
+    char *snapshots = ifm_hub_format("%s/snapshots", repo_directory), *found = NULL;
+    DIR *directory = snapshots != NULL ? opendir(snapshots) : NULL;
+    free(snapshots);
+    if (directory == NULL)
+        return NULL;
+    bool several = false;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (strncmp(entry->d_name, digits, n) != 0)
+            continue;
+        several = found != NULL;
+        free(found);
+        found = strdup(entry->d_name);
+        if (several)
+            break;
+    }
+    closedir(directory);
+    if (several) {
+        free(found);
+        found = NULL;
+    }
+    return found;
+}
+
 char *ifm_hub_snapshot_directory(const char *repo_directory, const char *revision)
 {
     char *commit = read_ref(repo_directory, revision);
+    if (commit == NULL)
+        commit = complete_commit(repo_directory, revision);
     char *path = ifm_hub_format("%s/snapshots/%s", repo_directory,
                                 commit != NULL ? commit : revision);
     free(commit);

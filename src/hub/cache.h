@@ -45,8 +45,8 @@ ifm_status ifm_hub_token(char **token, ifm_error *err);
 /* CACHE/models--org--name: heap; NULL without memory. */
 char *ifm_hub_repo_directory(const char *cache, const char *repo);
 
-/* The snapshot of a revision (a branch or tag by its ref, or a commit) below a repository's
- * directory: a heap string; NULL when it is not there. */
+/* The snapshot of a revision (a branch or tag by its ref, or a commit, of which seven or more
+ * digits suffice if only one begins so) below a repository's directory: a heap string; NULL when it is not there. */
 char *ifm_hub_snapshot_directory(const char *repo_directory, const char *revision);
 
 /* All regular files below a directory, links followed, in order: `paths` are relative to

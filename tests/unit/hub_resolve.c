@@ -141,6 +141,8 @@ static void cached_names_resolve(void **state)
     expect_cached("org/name", snapshot);
     expect_cached("org/name@v1", snapshot);
     expect_cached("org/name@" COMMIT, snapshot);
+    expect_cached("org/name@0123456", snapshot);
+    expect_failure("org/name@012345", "not in the hub's cache");
     expect_failure("org/name@gone", "not in the hub's cache");
     expect_failure("org/name@evil", "not in the hub's cache");
     expect_failure("org/other", "not in the hub's cache");
