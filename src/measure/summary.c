@@ -72,8 +72,8 @@ static double output_rate(const ifm_record *record, const ifm_metrics *m, int wh
                                          : NAN;
 }
 
-static ifm_stats per_request(const ifm_run *run, ifm_start start, value_of *value,
-                             int which, double *scratch)
+static size_t gather(const ifm_run *run, ifm_start start, value_of *value, int which,
+                     double *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < run->n_records; i++) {
@@ -84,20 +84,53 @@ static ifm_stats per_request(const ifm_run *run, ifm_start start, value_of *valu
         ifm_metrics m = ifm_metrics_of(&trace);
         double x = value(record, &m, which);
         if (!isnan(x))
-            scratch[n++] = x;
+            out[n++] = x;
     }
-    return ifm_stats_of(scratch, n);
+    return n;
 }
 
-static ifm_stats pooled_gaps(const ifm_run *run, ifm_start start, double *scratch)
+static ifm_stats per_request(const ifm_run *run, ifm_start start, value_of *value,
+                             int which, double *scratch)
+{
+    return ifm_stats_of(scratch, gather(run, start, value, which, scratch));
+}
+
+static size_t gather_gaps(const ifm_run *run, ifm_start start, double *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < run->n_records; i++) {
         const ifm_record *record = &run->records[i];
         for (size_t t = 1; counts(record, start) && t < record->n_tokens; t++)
-            scratch[n++] = (double)(record->token_ns[t] - record->token_ns[t - 1]);
+            out[n++] = (double)(record->token_ns[t] - record->token_ns[t - 1]);
     }
-    return ifm_stats_of(scratch, n);
+    return n;
+}
+
+static size_t gather_metric(const ifm_run *run, ifm_start start, ifm_metric metric,
+                            double *out)
+{
+    return metric == IFM_METRIC_ITL ? gather_gaps(run, start, out)
+                                    : gather(run, start, metric_value, (int)metric, out);
+}
+
+/* The most values that anything of a run has. */
+static size_t most_values(const ifm_run *run)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < run->n_records; i++)
+        n += 1 + run->records[i].n_tokens;
+    return n;
+}
+
+ifm_status ifm_summary_values(const ifm_run *run, ifm_start start, ifm_metric metric,
+                              double **values, size_t *n, ifm_error *err)
+{
+    *values = calloc(most_values(run), sizeof **values);
+    if (*values == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the values of %s",
+                        ifm_metric_title(metric));
+    *n = gather_metric(run, start, metric, *values);
+    return IFM_OK;
 }
 
 static ifm_stats pooled_handovers(const ifm_run *run, ifm_start start, double *scratch)
@@ -116,11 +149,10 @@ static ifm_stats pooled_handovers(const ifm_run *run, ifm_start start, double *s
 ifm_status ifm_summary_of(const ifm_run *run, ifm_start start, ifm_summary *out,
                           ifm_error *err)
 {
-    size_t n_values = 1;
+    const size_t n_values = most_values(run);
     *out = (ifm_summary){0};
     for (size_t i = 0; i < run->n_records; i++) {
         const ifm_record *record = &run->records[i];
-        n_values += 1 + record->n_tokens;
         out->n_ok += counts(record, start);
         out->n_failed += record->start == start && !record->ok;
     }
@@ -129,9 +161,8 @@ ifm_status ifm_summary_of(const ifm_run *run, ifm_start start, ifm_summary *out,
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory to summarize %zu values",
                         n_values);
     for (int m = 0; m < IFM_METRIC_COUNT; m++)
-        out->metric[m] = m == IFM_METRIC_ITL
-                             ? pooled_gaps(run, start, scratch)
-                             : per_request(run, start, metric_value, m, scratch);
+        out->metric[m] =
+            ifm_stats_of(scratch, gather_metric(run, start, (ifm_metric)m, scratch));
     for (int p = 0; p < IFM_PHASE_COUNT; p++)
         out->phase[p] = per_request(run, start, phase_value, p, scratch);
     out->tokens_per_s = per_request(run, start, generating_rate, 0, scratch);

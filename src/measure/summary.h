@@ -39,6 +39,11 @@ typedef struct ifm_summary {
 ifm_status ifm_summary_of(const ifm_run *run, ifm_start start, ifm_summary *out,
                           ifm_error *err);
 
+/* The values of a metric in nanoseconds, in the order of the requests, that a summary is
+ * of: *values is a heap array of *n that the caller frees. Errors: NO_MEMORY. */
+ifm_status ifm_summary_values(const ifm_run *run, ifm_start start, ifm_metric metric,
+                              double **values, size_t *n, ifm_error *err);
+
 /* Bytes of weights that a decode step reads ÷ the median TPOT of warm requests (of cold
  * ones when there are no warm ones), in bytes per second: how fast decoding really read.
  * NaN when it cannot be said. */

@@ -35,6 +35,19 @@ def sample_case(name, values):
     return case
 
 
+def ratio_case(name, base, x):
+    """Median ÷ median, and the percentile bootstrap's interval."""
+    base, x = numpy.asarray(base, dtype=float), numpy.asarray(x, dtype=float)
+
+    def ratio(a, b, axis=-1):
+        return numpy.median(b, axis=axis) / numpy.median(a, axis=axis)
+
+    result = stats.bootstrap((base, x), ratio, n_resamples=99999, method="percentile",
+                             vectorized=True, rng=numpy.random.default_rng(3))
+    return {"name": name, "base": base.tolist(), "x": x.tolist(), "ratio": float(ratio(base, x)),
+            "ci95": [float(result.confidence_interval.low), float(result.confidence_interval.high)]}
+
+
 def main():
     rng = numpy.random.default_rng(20261124)
     cases = [
@@ -47,6 +60,12 @@ def main():
         sample_case("hours in ns", 3.6e12 + rng.normal(0, 1e3, 61)),
         sample_case("heavy tail", numpy.abs(rng.standard_cauchy(120)) * 1e6),
     ]
+    ratios = [
+        ratio_case("normal", rng.normal(10, 0.5, 30), rng.normal(25, 2, 31)),
+        ratio_case("few", rng.normal(100, 3, 11), rng.normal(90, 3, 12)),
+        ratio_case("lognormal", rng.lognormal(2, 0.6, 60), rng.lognormal(1, 0.4, 80)),
+        ratio_case("large", rng.normal(5, 1, 1001), rng.normal(5, 1, 1000)),
+    ]
     ranks = {str(n): median_rank95(n) for n in (1, 5, 6, 7, 8, 9, 10, 15, 20, 50, 99, 300, 1001)}
     student = {str(v): float(stats.t.ppf(0.975, v)) for v in (1, 2, 3, 5, 9, 29, 100, 1000, 100000)}
     print(
@@ -54,6 +73,7 @@ def main():
             {
                 "made_with": {"numpy": numpy.__version__, "scipy": scipy.__version__},
                 "samples": cases,
+                "ratios": ratios,
                 "median_rank95": ranks,
                 "student_t975": student,
             },
