@@ -17,12 +17,15 @@ extern "C" {
 #endif
 
 /* Where the time to the first token goes, in order. X(NAME, name): the phase ends when…
- * spawn: main runs · load: weights are bound · tokenizer: it can encode · tokenize: the
+ * spawn: main runs · import: the engine's own code is there (Python's packages) · load:
+ * weights are bound · place: they are on the device · tokenizer: it can encode · tokenize: the
  * prompt's ids are there · prefill: the first logits · sample: the first id · detokenize:
  * its text · deliver: the consumer's thread holds it · other: what no phase covers. */
 #define IFM_PHASE_LIST(X)                                                                \
     X(SPAWN, spawn)                                                                      \
+    X(IMPORT, import)                                                                    \
     X(LOAD, load)                                                                        \
+    X(PLACE, place)                                                                      \
     X(TOKENIZER, tokenizer)                                                              \
     X(TOKENIZE, tokenize)                                                                \
     X(PREFILL, prefill)                                                                  \

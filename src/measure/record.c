@@ -129,17 +129,12 @@ void ifm_run_deinit(ifm_run *run)
     free_texts(run->workload.prompts, run->workload.n_prompts);
     free(run->workload.prompt_bytes);
     char *texts[] = {
-        run->host.cpu,
-        run->host.os,
-        run->host.kernel,
-        run->host.governor,
-        run->target.kind,
-        run->target.device,
-        run->target.kernels,
-        run->target.model_name,
-        run->target.model_family,
-        run->target.model_path,
-        run->target.model_dtype,
+        run->host.cpu,          run->host.os,
+        run->host.kernel,       run->host.governor,
+        run->target.kind,       run->target.engine,
+        run->target.device,     run->target.kernels,
+        run->target.model_name, run->target.model_family,
+        run->target.model_path, run->target.model_dtype,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);

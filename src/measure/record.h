@@ -23,6 +23,14 @@ typedef struct ifm_phase_io {
     int64_t read_bytes; /* from storage, as the kernel accounts it */
 } ifm_phase_io;
 
+/* A text streamer (Transformers) from its consumer's side, after the request's start: when
+ * generation was started, when the first and the last of its items came. There is an item
+ * more than there are tokens, and the first may hold no text. */
+typedef struct ifm_streamer {
+    int64_t start_ns, first_item_ns, last_item_ns;
+    int64_t items;
+} ifm_streamer;
+
 typedef struct ifm_record {
     int32_t id;
     int32_t sequence; /* position in a batch */
@@ -51,6 +59,9 @@ typedef struct ifm_record {
     int64_t phases_ns[IFM_PHASE_COUNT];
     ifm_phase_io phase_io[IFM_PHASE_COUNT];
 
+    /* What a script sees that takes a streamer's items for tokens; items 0: no streamer. */
+    ifm_streamer streamer;
+
     /* Page cache (cold): share of the model's pages that were resident just before the
      * request, as mincore saw it, -1: not known. */
     double resident_frac_before;
@@ -72,7 +83,8 @@ typedef struct ifm_host {
 } ifm_host;
 
 typedef struct ifm_target_facts {
-    char *kind;    /* "native" */
+    char *kind;    /* "native", "transformers", "worker" */
+    char *engine;  /* what a worker calls itself: "transformers" */
     char *device;  /* "cpu" */
     char *kernels; /* "avx512" */
     int32_t threads;
@@ -81,6 +93,7 @@ typedef struct ifm_target_facts {
     int64_t session_bytes;
     int32_t n_positions, n_vocab;
     int32_t exact;       /* activations kept whole for quantized weights; -1: not known */
+    bool synchronized;   /* phases wait for a device that computes by itself */
     int64_t nan_weights; /* found while reading eagerly; -1: not looked for */
 } ifm_target_facts;
 

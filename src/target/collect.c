@@ -244,6 +244,20 @@ static ifm_status close_phases(ifm_record *record, ifm_error *err)
     return IFM_OK;
 }
 
+/* What the worker's streamer showed a naive reader, if it tells. */
+static void take_streamer(ifm_collector *self, const ifm_event *event)
+{
+    json_int_t start = 0, first = 0, last = 0, items = 0;
+    json_t *said = json_object_get(event->json, "streamer");
+    if (json_unpack(said, "{s:I, s:I, s:I, s:I}", "start_ns", &start, "first_item_ns",
+                    &first, "last_item_ns", &last, "items", &items) != 0)
+        return;
+    if (start < self->origin_ns || first < start || last < first || items < 1)
+        return;
+    self->record->streamer = (ifm_streamer){
+        start - self->origin_ns, first - self->origin_ns, last - self->origin_ns, items};
+}
+
 static ifm_status take_done(ifm_collector *self, const ifm_event *event, ifm_time now,
                             ifm_error *err)
 {
@@ -255,6 +269,7 @@ static ifm_status take_done(ifm_collector *self, const ifm_event *event, ifm_tim
         st = attach_text(self, err);
     if (st != IFM_OK)
         return st;
+    take_streamer(self, event);
     record->finish_reason = strdup(event->finish);
     record->peak_rss_bytes = event->peak_rss_bytes;
     if (!self->handover_known) {
@@ -348,7 +363,8 @@ ifm_status ifm_collect_facts(ifm_target_facts *facts, const ifm_event *event,
                              ifm_error *err)
 {
     const json_t *model = json_object_get(event->json, "model");
-    bool ok = replace_text(&facts->device, event->json, "device") &&
+    bool ok = replace_text(&facts->engine, event->json, "engine") &&
+              replace_text(&facts->device, event->json, "device") &&
               replace_text(&facts->kernels, event->json, "kernels") &&
               replace_text(&facts->model_name, model, "name") &&
               replace_text(&facts->model_family, model, "family") &&
@@ -356,6 +372,8 @@ ifm_status ifm_collect_facts(ifm_target_facts *facts, const ifm_event *event,
               replace_text(&facts->model_dtype, model, "dtype");
     if (json_is_boolean(json_object_get(event->json, "exact")))
         facts->exact = json_is_true(json_object_get(event->json, "exact"));
+    facts->synchronized =
+        facts->synchronized || json_is_true(json_object_get(event->json, "synchronized"));
     replace_small(&facts->threads, event->json, "threads");
     replace_count(&facts->session_bytes, event->json, "session_bytes");
     replace_count(&facts->parameters, model, "parameters");

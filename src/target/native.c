@@ -7,17 +7,7 @@
 
 #include "base/error.h"
 #include "os/file.h"
-#include "os/page_cache.h"
 #include "os/program.h"
-
-typedef struct native {
-    ifm_target target;
-    ifm_native_options options;
-    ifm_worker worker;
-    char *program;
-    const char *argv[2];
-    bool filled; /* the model's files were read into the page cache */
-} native;
 
 /* ---- finding the worker ------------------------------------------------------------ */
 
@@ -74,75 +64,14 @@ static ifm_status find_worker(const char *given, char **out, ifm_error *err)
     return st;
 }
 
-/* ---- the target -------------------------------------------------------------------- */
-
-/* Brings the page cache into the state that was asked for, and notes what it is. */
-static ifm_status set_page_cache(native *self, ifm_record *record, ifm_error *err)
+ifm_status ifm_native_new(const ifm_child_options *options, const char *worker,
+                          ifm_target_facts *facts, ifm_target **out, ifm_error *err)
 {
-    const char *path = self->options.model.path;
-    ifm_status st = IFM_OK;
-    if (self->options.evict)
-        st = ifm_page_cache_evict(path, err);
-    else if (!self->filled)
-        st = ifm_page_cache_fill(path, err);
-    self->filled = true;
-    record->resident_frac_before = ifm_page_cache_resident_frac(path);
-    return st;
-}
-
-static ifm_status request_native(ifm_target *target, const ifm_target_request *request,
-                                 ifm_start start, ifm_record *record, ifm_error *err)
-{
-    native *self = (native *)target;
-    ifm_status st = IFM_OK;
-    if (start == IFM_START_COLD) {
-        /* What an earlier process has mapped cannot be evicted. */
-        ifm_worker_end(&self->worker);
-        st = set_page_cache(self, record, err);
-        if (st == IFM_OK)
-            st = ifm_worker_cold(&self->worker, &self->options.model, request, target,
-                                 record, err);
-        return st;
-    }
-    if (!self->worker.running)
-        st = ifm_worker_start(&self->worker, &self->options.model, target->facts, err);
+    char *program = NULL;
+    ifm_status st = find_worker(worker, &program, err);
+    const char *const argv[] = {program};
     if (st == IFM_OK)
-        st = ifm_worker_warm(&self->worker, request, target, record, err);
+        st = ifm_child_new(options, "inferometer-worker", argv, 1, facts, out, err);
+    free(program);
     return st;
-}
-
-static void free_native(ifm_target *target)
-{
-    native *self = (native *)target;
-    ifm_worker_end(&self->worker);
-    free(self->program);
-    free(self);
-}
-
-static const ifm_target_ops native_ops = {request_native, free_native};
-
-ifm_status ifm_native_new(const ifm_native_options *options, ifm_target_facts *facts,
-                          ifm_target **out, ifm_error *err)
-{
-    native *self = calloc(1, sizeof *self);
-    if (self == NULL)
-        return ifm_fail(err, IFM_ERR_NO_MEMORY, "native target: no memory");
-    self->target = (ifm_target){.ops = &native_ops, .facts = facts};
-    self->options = *options;
-    ifm_status st = find_worker(options->worker, &self->program, err);
-    if (st != IFM_OK) {
-        free(self->program);
-        free(self);
-        return st;
-    }
-    self->argv[0] = self->program;
-    ifm_worker_init(&self->worker, &(ifm_worker_options){
-                                       .argv = self->argv,
-                                       .name = "inferometer-worker",
-                                       .timeout_ns = options->timeout_ns,
-                                       .cancel_fd = options->cancel_fd,
-                                       .group = options->group,
-                                   });
-    *out = &self->target;
-    return IFM_OK;
 }

@@ -47,11 +47,11 @@ static void tell(const ifm_plan *plan, const stage *stages, int at, int32_t done
     plan->on_progress(plan->user, &progress);
 }
 
-static ifm_status measure_one(const ifm_plan *plan, ifm_target *target,
+static ifm_status measure_one(const ifm_plan *plan, ifm_target *target, bool shown,
                               const ifm_target_request *request, ifm_start start,
                               ifm_run *run, ifm_error *err)
 {
-    bool first = run->n_records == 0 && plan->on_text != NULL;
+    bool first = shown && run->n_records == 0 && plan->on_text != NULL;
     ifm_record *record = ifm_run_add(run);
     if (record == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "run: no memory for a record");
@@ -70,21 +70,41 @@ static ifm_status measure_one(const ifm_plan *plan, ifm_target *target,
     return st;
 }
 
-ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *target,
-                        const ifm_target_request *request, ifm_run *run, ifm_error *err)
+/* One turn: a request to each target. */
+static ifm_status take_turn(const ifm_plan *plan, ifm_target *const *targets, size_t n,
+                            const ifm_target_request *request, ifm_start start,
+                            ifm_run *runs, size_t *at, ifm_error *err)
+{
+    ifm_status st = IFM_OK;
+    for (*at = 0; *at < n; ++*at) {
+        st = measure_one(plan, targets[*at], *at == 0, request, start, &runs[*at], err);
+        if (st != IFM_OK)
+            break;
+    }
+    return st;
+}
+
+ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *const *targets, size_t n,
+                        const ifm_target_request *request, ifm_run *runs, size_t *failed,
+                        ifm_error *err)
 {
     const stage stages[3] = {{IFM_START_COLD, plan->n_cold},
                              {IFM_START_WARMUP, plan->n_warmup},
                              {IFM_START_WARM, plan->n_warm}};
     pace_so_far pace = {0};
+    size_t at_target = 0;
     for (int at = 0; at < 3; at++) {
         for (int32_t i = 0; i < stages[at].n; i++) {
             tell(plan, stages, at, i, &pace);
             ifm_time begin = ifm_time_now();
             ifm_start start = stages[at].start;
-            ifm_status st = measure_one(plan, target, request, start, run, err);
+            ifm_status st =
+                take_turn(plan, targets, n, request, start, runs, &at_target, err);
             if (st != IFM_OK) {
-                run->incomplete = true;
+                for (size_t k = 0; k < n; k++)
+                    runs[k].incomplete = true;
+                if (failed != NULL)
+                    *failed = at_target;
                 return st;
             }
             pace.sum_s[start] += (double)ifm_time_between(begin, ifm_time_now()) / 1e9;

@@ -1,7 +1,8 @@
 /*
  * The run plan: cold requests, each in a fresh process; then, in the process of the last of
  * them (or one started for it), requests to warm up, then the warm ones. All alike, one
- * after the other, each a record of the run.
+ * after the other, each a record of the run. Several targets take turns, request by
+ * request, so that what disturbs the machine disturbs them alike.
  */
 #ifndef IFM_TARGET_PLAN_H
 #define IFM_TARGET_PLAN_H
@@ -25,9 +26,11 @@ typedef struct ifm_plan {
     void *user;
 } ifm_plan;
 
-/* Measures everything. A request that fails or is cancelled ends it: run->incomplete is set,
- * the records before it stay, its own does not. */
-ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *target,
-                        const ifm_target_request *request, ifm_run *run, ifm_error *err);
+/* Measures everything: targets[i] into runs[i], n of both. A request that fails or is
+ * cancelled ends it: `incomplete` is set in all runs, the records before it stay, its own does
+ * not. *failed, if not NULL, says whose request it was. */
+ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *const *targets, size_t n,
+                        const ifm_target_request *request, ifm_run *runs, size_t *failed,
+                        ifm_error *err);
 
 #endif

@@ -234,10 +234,12 @@ ifm_status ifm_protocol_write_load(ifm_buffer *out, const ifm_worker_model *mode
                                    ifm_error *err)
 {
     return append_line(out,
-                       json_pack("{s:s, s:s, s:s, s:s?, s:i, s:b}", "op", "load", "model",
-                                 model->path, "load", model->eager ? "eager" : "lazy",
-                                 "kernels", model->kernels, "threads", model->threads,
-                                 "exact", model->exact),
+                       json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:i, s:b}", "op",
+                                 "load", "model", model->path, "load",
+                                 model->eager ? "eager" : "lazy", "kernels",
+                                 model->kernels, "device", model->device, "dtype",
+                                 model->dtype, "threads", model->threads, "exact",
+                                 model->exact),
                        err);
 }
 

@@ -77,6 +77,7 @@ typedef struct ifm_worker_model {
     int32_t threads;
     bool eager;
     bool exact; /* activations are not rounded for quantized weights */
+    const char *device, *dtype; /* "mps", "float16"; for engines that have a choice */
 } ifm_worker_model;
 
 /* A request: a text, or ids when n_ids > 0. All borrowed. */

@@ -247,7 +247,8 @@ static ifm_status collect(ifm_worker *self, ifm_collector *collector, ifm_target
         if (st != IFM_OK)
             break;
         st = ifm_collector_take(collector, &event, ifm_time_now(), err);
-        bool tells = event.kind == IFM_EVENT_LOADED || event.kind == IFM_EVENT_DONE;
+        bool tells = event.kind == IFM_EVENT_HELLO || event.kind == IFM_EVENT_LOADED ||
+                     event.kind == IFM_EVENT_DONE;
         if (st == IFM_OK && tells && target->facts != NULL)
             st = ifm_collect_facts(target->facts, &event, err);
         if (st == IFM_OK && event.kind == IFM_EVENT_TEXT && target->on_text != NULL)
@@ -298,7 +299,7 @@ ifm_status ifm_worker_start(ifm_worker *self, const ifm_worker_model *model,
         loaded = event.kind == IFM_EVENT_LOADED;
         if (event.kind == IFM_EVENT_ERROR)
             st = ifm_collector_take(&(ifm_collector){0}, &event, ifm_time_now(), err);
-        else if (loaded && facts != NULL)
+        else if ((loaded || event.kind == IFM_EVENT_HELLO) && facts != NULL)
             st = ifm_collect_facts(facts, &event, err);
         ifm_event_deinit(&event);
     }
