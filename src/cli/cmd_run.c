@@ -14,7 +14,6 @@
 #include "os/terminal.h"
 #include "probe/probe.h"
 #include "report/report.h"
-#include "target/native.h"
 #include "target/plan.h"
 
 #define REQUEST "The request"
@@ -54,6 +53,18 @@ static const ifm_option options[] = {
     {"timeout", 0, IFM_OPTION_INT, "S", 1, 1000000, "600", RUNS,
      "seconds after which a request counts as hung"},
 
+    {"target", 0, IFM_OPTION_STRING, "LIST", 0, 0, "native", ENGINE,
+     "what is measured: native (our own engine), transformers (Hugging Face "
+     "Transformers), "
+     "worker:COMMAND (anybody's, see the worker protocol); several with commas between "
+     "take "
+     "turns and stand side by side"},
+    {"device", 0, IFM_OPTION_CHOICE, "cpu|mps|cuda", 0, 0, NULL, ENGINE,
+     "where transformers computes (default: cpu)"},
+    {"dtype", 0, IFM_OPTION_CHOICE, "auto|float32|float16|bfloat16", 0, 0, NULL, ENGINE,
+     "the type that transformers loads weights in (default: auto, the checkpoint's)"},
+    {"python", 0, IFM_OPTION_STRING, "PATH", 0, 0, NULL, ENGINE,
+     "the Python that has torch and transformers (default: $IFM_PYTHON, else python3)"},
     {"threads", 't', IFM_OPTION_INT, "N", 0, 1024, NULL, ENGINE,
      "compute threads; by default one for each physical core this process may use"},
     {"load", 0, IFM_OPTION_CHOICE, "lazy|eager", 0, 0, "lazy", ENGINE,
@@ -135,17 +146,35 @@ static void on_text_end(void *user)
     fputs("\n\n", ((run_screen *)user)->text);
 }
 
-/* Measures; what the machine did meanwhile is noted as well. */
-static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *arguments,
-                          run_screen *screen, ifm_run *run, ifm_error *err)
+/* The runs of all targets. */
+typedef struct run_set {
+    ifm_run runs[IFM_TARGETS_MAX];
+    size_t n;
+} run_set;
+
+static ifm_status open_targets(const ifm_run_setup *setup, run_set *set,
+                               ifm_target **targets, ifm_error *err)
 {
-    const ifm_native_options native = {
+    const ifm_child_options common = {
         .model = setup->model,
         .evict = setup->evict,
         .timeout_ns = setup->timeout_ns,
         .cancel_fd = ifm_interrupt_fd(),
-        .group = ifm_interrupt_group(),
     };
+    ifm_status st = IFM_OK;
+    for (size_t k = 0; k < set->n && st == IFM_OK; k++) {
+        ifm_child_options own = common;
+        own.group = ifm_interrupt_group(k);
+        st = ifm_target_choice_open(&setup->choices[k], &own, setup->python,
+                                    &set->runs[k].target, &targets[k], err);
+    }
+    return st;
+}
+
+/* Measures; what the machine did meanwhile is noted as well. */
+static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *arguments,
+                          run_screen *screen, run_set *set, ifm_error *err)
+{
     const ifm_plan plan = {
         .n_cold = setup->n_cold,
         .n_warmup = setup->n_warmup,
@@ -155,14 +184,21 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
         .on_text_end = on_text_end,
         .user = screen,
     };
-    ifm_target *target = NULL;
-    ifm_status st = ifm_native_new(&native, &run->target, &target, err);
-    if (st != IFM_OK)
-        return st;
-    ifm_host_time before = ifm_host_cpu_time();
-    st = ifm_plan_run(&plan, target, &setup->request, run, err);
-    run->host.steal_frac = ifm_host_steal_frac(before, ifm_host_cpu_time());
-    ifm_target_free(target);
+    ifm_target *targets[IFM_TARGETS_MAX] = {NULL};
+    size_t failed = 0;
+    ifm_status st = open_targets(setup, set, targets, err);
+    if (st == IFM_OK) {
+        ifm_host_time before = ifm_host_cpu_time();
+        st = ifm_plan_run(&plan, targets, set->n, &setup->request, set->runs, &failed,
+                          err);
+        double steal = ifm_host_steal_frac(before, ifm_host_cpu_time());
+        for (size_t k = 0; k < set->n; k++)
+            set->runs[k].host.steal_frac = steal;
+        if (st != IFM_OK && set->n > 1)
+            ifm_fail_within(err, st, "%s", setup->choices[failed].label);
+    }
+    for (size_t k = 0; k < set->n; k++)
+        ifm_target_free(targets[k]);
     return st;
 }
 
@@ -197,7 +233,7 @@ static void look_around(run_screen *screen, ifm_run *run)
 
 /* A report that cannot be printed whole is not printed at all. */
 static ifm_status print_report(const ifm_arguments *arguments,
-                               const ifm_run_outputs *outputs, const ifm_run *run,
+                               const ifm_run_outputs *outputs, const run_set *set,
                                ifm_error *err)
 {
     if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
@@ -207,37 +243,51 @@ static ifm_status print_report(const ifm_arguments *arguments,
         .unicode = ifm_terminal_unicode(),
         .width = ifm_terminal_width(stdout, 80),
     };
-    return ifm_report_terminal(run, stdout, &style, err);
+    return ifm_report_terminal(set->runs, set->n, stdout, &style, err);
+}
+
+/* Says how far an interrupted run came. Returns the exit code. */
+static int tell_interrupted(const run_set *set)
+{
+    const ifm_workload *w = &set->runs[0].workload;
+    ifm_error err = {0};
+    size_t measured = 0;
+    for (size_t k = 0; k < set->n; k++)
+        measured += set->runs[k].n_records;
+    ifm_fail(&err, IFM_ERR_CANCELLED,
+             "interrupted: %zu of %zu requests were measured, the result is marked "
+             "incomplete",
+             measured, set->n * (size_t)(w->n_cold + w->n_warmup + w->n_warm));
+    return ifm_command_fail(&ifm_command_run, &err);
 }
 
 /* After measuring: judge, report, write. Returns the exit code. */
 static int conclude(const ifm_arguments *arguments, ifm_run_outputs *outputs,
-                    run_screen *screen, ifm_run *run)
+                    run_screen *screen, run_set *set)
 {
-    if (!run->incomplete)
-        look_around(screen, run);
+    bool trusted = true;
+    for (size_t k = 0; k < set->n; k++) {
+        if (!set->runs[k].incomplete)
+            look_around(screen, &set->runs[k]);
+        ifm_verdict_judge(&set->runs[k]);
+        trusted = trusted && ifm_run_trustworthy(&set->runs[k]);
+    }
     ifm_progress_erase(&screen->progress);
-    ifm_verdict_judge(run);
     ifm_error err = {0};
-    ifm_status st = print_report(arguments, outputs, run, &err);
-    if (ifm_run_outputs_write(outputs, run, st == IFM_OK ? &err : NULL) != IFM_OK ||
+    ifm_status st = print_report(arguments, outputs, set, &err);
+    if (ifm_run_outputs_write(outputs, set->runs, set->n, st == IFM_OK ? &err : NULL) !=
+            IFM_OK ||
         st != IFM_OK)
         return ifm_command_fail(&ifm_command_run, &err);
-    if (run->incomplete) {
-        ifm_fail(&err, IFM_ERR_CANCELLED,
-                 "interrupted: %zu of %d requests were measured, the result is marked "
-                 "incomplete",
-                 run->n_records,
-                 run->workload.n_cold + run->workload.n_warmup + run->workload.n_warm);
-        return ifm_command_fail(&ifm_command_run, &err);
-    }
-    return ifm_run_trustworthy(run) ? IFM_EXIT_FINE : IFM_EXIT_UNTRUSTWORTHY;
+    if (set->runs[0].incomplete)
+        return tell_interrupted(set);
+    return trusted ? IFM_EXIT_FINE : IFM_EXIT_UNTRUSTWORTHY;
 }
 
 static int run_run(const ifm_arguments *arguments)
 {
     ifm_error err = {0};
-    ifm_run run = {0};
+    run_set set = {0};
     ifm_run_setup setup = {0};
     ifm_run_outputs outputs = {0};
     run_screen screen = {.text = stdout};
@@ -250,18 +300,19 @@ static int run_run(const ifm_arguments *arguments)
         st = ifm_run_outputs_open(&outputs, arguments, &err);
     if (st == IFM_OK && outputs.to_stdout)
         screen.text = stderr;
+    for (; st == IFM_OK && set.n < setup.n_choices; set.n++)
+        st = ifm_run_setup_describe(&setup, set.n, arguments, &set.runs[set.n], &err);
     if (st == IFM_OK)
-        st = ifm_run_setup_describe(&setup, arguments, &run, &err);
-    if (st == IFM_OK)
-        st = measure(&setup, arguments, &screen, &run, &err);
+        st = measure(&setup, arguments, &screen, &set, &err);
     ifm_progress_erase(&screen.progress);
     int code;
-    if (st == IFM_OK || (st == IFM_ERR_CANCELLED && run.n_records > 0))
-        code = conclude(arguments, &outputs, &screen, &run);
+    if (st == IFM_OK || (st == IFM_ERR_CANCELLED && set.runs[0].n_records > 0))
+        code = conclude(arguments, &outputs, &screen, &set);
     else
         code = ifm_command_fail(&ifm_command_run, &err);
     ifm_run_outputs_abort(&outputs);
-    ifm_run_deinit(&run);
+    for (size_t k = 0; k < set.n; k++)
+        ifm_run_deinit(&set.runs[k]);
     ifm_run_setup_deinit(&setup);
     return code;
 }
@@ -270,7 +321,8 @@ const ifm_command ifm_command_run = {
     .name = "run",
     .summary = "measure one request to a model, cold and warm",
     .details =
-        "Runs a model with Inferometer's own engine and prints the time to first token "
+        "Runs a model with Inferometer's own engine (or another, --target) and prints "
+        "the time to first token "
         "(TTFT), the end-to-end latency (E2EL), the token generation time, the time per "
         "output token (TPOT) and the gaps between tokens (ITL).\n"
         "\n"
@@ -284,6 +336,8 @@ const ifm_command ifm_command_run = {
         "own, all raw data kept\n"
         "inferometer run -m ./gpt2 --page-cache evict --cold 5 --warm 0\tcold starts "
         "from disk\n"
+        "inferometer run -m ./gpt2 --target native,transformers --cold 3 --warm 10\tour "
+        "engine beside Hugging Face Transformers\n"
         "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text as "
         "it is made, and pictures\n",
     IFM_OPTIONS(options),

@@ -18,15 +18,17 @@ enum {
 static int pipe_ends[2] = {-1, -1};
 static volatile sig_atomic_t happened;
 static _Atomic int64_t first_ms; /* when the first signal came */
-static _Atomic int group;
+static _Atomic int groups[IFM_INTERRUPT_GROUPS];
 static const char *_Atomic files[MOST_FILES];
 static atomic_size_t n_files;
 
 static void end_at_once(int number)
 {
-    int child = atomic_load(&group);
-    if (child > 0)
-        kill(-child, SIGKILL);
+    for (size_t i = 0; i < IFM_INTERRUPT_GROUPS; i++) {
+        int child = atomic_load(&groups[i]);
+        if (child > 0)
+            kill(-child, SIGKILL);
+    }
     for (size_t i = 0; i < atomic_load(&n_files); i++)
         unlink(atomic_load(&files[i]));
     signal(number, SIG_DFL);
@@ -90,9 +92,9 @@ bool ifm_interrupt_happened(void)
     return happened != 0;
 }
 
-_Atomic int *ifm_interrupt_group(void)
+_Atomic int *ifm_interrupt_group(size_t i)
 {
-    return &group;
+    return i < IFM_INTERRUPT_GROUPS ? &groups[i] : NULL;
 }
 
 void ifm_interrupt_remember_file(const char *path)

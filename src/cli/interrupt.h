@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "inferometer/base.h"
 
@@ -20,8 +21,11 @@ ifm_status ifm_interrupt_install(ifm_error *err);
 int ifm_interrupt_fd(void);
 bool ifm_interrupt_happened(void);
 
-/* Where the process group of a living child is kept (0: none): killed by the second. */
-_Atomic int *ifm_interrupt_group(void);
+enum { IFM_INTERRUPT_GROUPS = 8 };
+
+/* Where the process group of a living child is kept (0: none), one place for each of several
+ * children: killed by the second. NULL for i beyond the last. */
+_Atomic int *ifm_interrupt_group(size_t i);
 
 /* A temporary file that the second signal removes; borrowed. Up to eight. NULL forgets
  * them all. */

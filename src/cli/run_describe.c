@@ -91,14 +91,14 @@ static ifm_status describe_workload(const ifm_run_setup *self, ifm_run *run)
     return IFM_OK;
 }
 
-ifm_status ifm_run_setup_describe(const ifm_run_setup *self,
+ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
                                   const ifm_arguments *arguments, ifm_run *run,
                                   ifm_error *err)
 {
     describe_time(run);
     describe_host(run);
-    run->target =
-        (ifm_target_facts){.kind = strdup("native"), .exact = -1, .nan_weights = -1};
+    run->target = (ifm_target_facts){
+        .kind = strdup(self->choices[k].label), .exact = -1, .nan_weights = -1};
     ifm_status st = describe_command(arguments, run);
     if (st == IFM_OK)
         st = describe_workload(self, run);

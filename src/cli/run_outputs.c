@@ -10,7 +10,8 @@
 #include "report/report.h"
 #include "result/json.h"
 
-typedef ifm_status write_function(const ifm_run *run, FILE *out, ifm_error *err);
+typedef ifm_status write_function(const ifm_run *runs, size_t n, FILE *out,
+                                  ifm_error *err);
 
 static const struct {
     const char *option;
@@ -61,12 +62,12 @@ ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *argu
     return st;
 }
 
-static ifm_status write_one(ifm_output *file, write_function *write, const ifm_run *run,
-                            ifm_error *err)
+static ifm_status write_one(ifm_output *file, write_function *write, const ifm_run *runs,
+                            size_t n, ifm_error *err)
 {
     if (file->stream == NULL)
-        return write(run, stdout, err);
-    ifm_status st = write(run, file->stream, err);
+        return write(runs, n, stdout, err);
+    ifm_status st = write(runs, n, file->stream, err);
     if (st == IFM_OK)
         return ifm_output_commit(file, err);
     ifm_fail_within(err, st, "%s", file->path);
@@ -74,7 +75,7 @@ static ifm_status write_one(ifm_output *file, write_function *write, const ifm_r
     return st;
 }
 
-ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
+ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *runs, size_t n,
                                  ifm_error *err)
 {
     ifm_status first = IFM_OK;
@@ -82,7 +83,7 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
         if (!self->wanted[i])
             continue;
         ifm_error own = {0};
-        ifm_status st = write_one(&self->files[i], kinds[i].write, run, &own);
+        ifm_status st = write_one(&self->files[i], kinds[i].write, runs, n, &own);
         self->wanted[i] = false;
         if (st != IFM_OK && first == IFM_OK) {
             first = st;
@@ -92,7 +93,7 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
     }
     ifm_interrupt_remember_file(NULL);
     if (self->plots != NULL && first == IFM_OK)
-        first = ifm_report_plots(run, self->plots, err);
+        first = ifm_report_plots(runs, n, self->plots, err);
     return first;
 }
 

@@ -20,7 +20,7 @@ ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *argu
                                 ifm_error *err);
 /* Writes and commits all of them; the first error is returned, the others are still
  * written. */
-ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *run,
+ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *runs, size_t n,
                                  ifm_error *err);
 /* Leaves what was there before; legal after write. */
 void ifm_run_outputs_abort(ifm_run_outputs *self);

@@ -190,6 +190,29 @@ static ifm_status look(const ifm_run_setup *self, ifm_error *err)
     return st;
 }
 
+/* The model's place. Engines of other people may take what no file here is. */
+static ifm_status resolve(ifm_run_setup *self, const char *name, ifm_error *err)
+{
+    bool ours = false;
+    for (size_t i = 0; i < self->n_choices; i++)
+        ours = ours || self->choices[i].kind != IFM_TARGET_WORKER;
+    ifm_status st = ifm_hub_resolve(name, &self->model_path, err);
+    if (st == IFM_OK || ours || name == NULL)
+        return st;
+    self->model_path = strdup(name);
+    return self->model_path != NULL
+               ? IFM_OK
+               : ifm_fail(err, IFM_ERR_NO_MEMORY, "model: no memory");
+}
+
+static bool has_choice(const ifm_run_setup *self, ifm_target_kind kind)
+{
+    for (size_t i = 0; i < self->n_choices; i++)
+        if (self->choices[i].kind == kind)
+            return true;
+    return false;
+}
+
 ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
 {
     *self = (ifm_run_setup){
@@ -203,15 +226,21 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
     if (st == IFM_OK)
         st = read_prompt(self, a, err);
     if (st == IFM_OK)
-        st = ifm_hub_resolve(ifm_arguments_string(a, "model"), &self->model_path, err);
+        st = ifm_target_choices_parse(ifm_arguments_string(a, "target"), self->choices,
+                                      &self->n_choices, err);
+    if (st == IFM_OK)
+        st = resolve(self, ifm_arguments_string(a, "model"), err);
+    self->python = ifm_arguments_string(a, "python");
     self->model = (ifm_worker_model){
         .path = self->model_path,
         .kernels = ifm_arguments_string(a, "kernels"),
         .threads = (int32_t)ifm_arguments_int(a, "threads"),
         .eager = is(a, "load", "eager"),
         .exact = ifm_arguments_flag(a, "exact"),
+        .device = ifm_arguments_string(a, "device"),
+        .dtype = ifm_arguments_string(a, "dtype"),
     };
-    if (st == IFM_OK)
+    if (st == IFM_OK && has_choice(self, IFM_TARGET_NATIVE))
         st = look(self, err);
     if (st != IFM_OK)
         ifm_run_setup_deinit(self);
@@ -220,6 +249,7 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
 
 void ifm_run_setup_deinit(ifm_run_setup *self)
 {
+    ifm_target_choices_free(self->choices, self->n_choices);
     free(self->model_path);
     free(self->file_prompt);
     free(self->ids);

@@ -3,13 +3,16 @@
 #define IFM_CLI_RUN_SETUP_H
 
 #include "cli/command.h"
-#include "target/target.h"
+#include "target/choice.h"
 
 typedef struct ifm_run_setup {
     char *model_path;
     char *file_prompt; /* heap: what --prompt-file held */
     int32_t *ids;      /* heap: --prompt-ids */
     ifm_worker_model model;
+    ifm_target_choice choices[IFM_TARGETS_MAX];
+    size_t n_choices;
+    const char *python; /* borrowed; NULL: the usual one */
     ifm_target_request request;
     bool evict;
     int32_t n_cold, n_warmup, n_warm;
@@ -25,8 +28,8 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *argument
                               ifm_error *err);
 void ifm_run_setup_deinit(ifm_run_setup *self);
 
-/* Fills in what a run says of itself: command, clock, host, workload. */
-ifm_status ifm_run_setup_describe(const ifm_run_setup *self,
+/* Fills in what the run of choice k says of itself: command, clock, host, workload. */
+ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
                                   const ifm_arguments *arguments, ifm_run *run,
                                   ifm_error *err);
 

@@ -35,10 +35,10 @@ static void put_head(FILE *out)
           out);
     for (int p = 0; p < IFM_PHASE_COUNT; p++)
         fprintf(out, ",%s_ns", ifm_phase_name((ifm_phase)p));
-    fputs(",resident_frac_before,peak_rss_bytes\r\n", out);
+    fputs(",resident_frac_before,peak_rss_bytes,target\r\n", out);
 }
 
-static void put_request(FILE *out, const ifm_record *r)
+static void put_request(FILE *out, const ifm_record *r, const char *target)
 {
     ifm_trace trace = ifm_record_trace(r);
     ifm_metrics m = ifm_metrics_of(&trace);
@@ -59,15 +59,18 @@ static void put_request(FILE *out, const ifm_record *r)
     if (r->resident_frac_before >= 0)
         fprintf(out, "%.6f", r->resident_frac_before);
     put_time(out, r->peak_rss_bytes >= 0, r->peak_rss_bytes);
+    fputc(',', out);
+    put_text(out, target);
     fputs("\r\n", out);
 }
 
-ifm_status ifm_report_csv(const ifm_run *run, FILE *out, ifm_error *err)
+ifm_status ifm_report_csv(const ifm_run *runs, size_t n, FILE *out, ifm_error *err)
 {
     errno = 0;
     put_head(out);
-    for (size_t i = 0; i < run->n_records; i++)
-        put_request(out, &run->records[i]);
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < runs[k].n_records; i++)
+            put_request(out, &runs[k].records[i], runs[k].target.kind);
     if (fflush(out) != 0 || ferror(out))
         return ifm_fail_errno(err, errno != 0 ? errno : EIO, "cannot write the CSV");
     return IFM_OK;

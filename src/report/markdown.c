@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "inferometer/inferometer.h"
+#include "measure/compare.h"
 #include "report/report.h"
 #include "report/text.h"
 
@@ -180,7 +181,7 @@ static void put_conclusion(ifm_buffer *out, const ifm_run *run, double speed)
                       ifm_run_trustworthy(run) ? "trustworthy" : "not trustworthy");
 }
 
-ifm_status ifm_report_markdown(const ifm_run *run, FILE *out, ifm_error *err)
+static ifm_status put_run(ifm_buffer *out, const ifm_run *run, ifm_error *err)
 {
     ifm_summary cold, warm;
     ifm_status st = ifm_summary_of(run, IFM_START_COLD, &cold, err);
@@ -188,16 +189,65 @@ ifm_status ifm_report_markdown(const ifm_run *run, FILE *out, ifm_error *err)
         st = ifm_summary_of(run, IFM_START_WARM, &warm, err);
     if (st != IFM_OK)
         return st;
+    put_facts(out, run);
+    put_workload(out, run);
+    put_table(out, "Cold start", &cold);
+    put_table(out, "Warm start", &warm);
+    put_phases(out, run);
+    put_conclusion(out, run, ifm_summary_decode_bandwidth(run, &cold, &warm));
+    return IFM_OK;
+}
+
+/* Medians ÷ those of the first target. */
+static void put_ratios(ifm_buffer *out, const ifm_run *base, const ifm_run *run)
+{
+    const ifm_agreement tokens = ifm_compare_tokens(base, run);
+    ifm_buffer_puts(out, "\n## ");
+    put_plain(out, run->target.kind);
+    ifm_buffer_puts(out, " ÷ ");
+    put_plain(out, base->target.kind);
+    ifm_buffer_puts(out, "\n\n| | cold | 95% interval | warm | 95% interval |\n"
+                         "| --- | ---: | ---: | ---: | ---: |\n");
+    for (int m = 0; m < IFM_METRIC_COUNT; m++) {
+        ifm_buffer_printf(out, "| %s |", ifm_metric_title((ifm_metric)m));
+        for (int k = 0; k < 2; k++) {
+            ifm_ratio r = {NAN, {NAN, NAN}};
+            (void)ifm_compare_metric(base, run, k == 0 ? IFM_START_COLD : IFM_START_WARM,
+                                     (ifm_metric)m, &r, NULL);
+            ifm_buffer_printf(out, " %s |", ifm_word_rate(r.value, true).text);
+            if (isnan(r.ci95[0]))
+                ifm_buffer_puts(out, " — |");
+            else
+                ifm_buffer_printf(out, " %s … %s |", ifm_word_rate(r.ci95[0], true).text,
+                                  ifm_word_rate(r.ci95[1], true).text);
+        }
+        ifm_buffer_puts(out, "\n");
+    }
+    if (tokens.known && tokens.same)
+        ifm_buffer_printf(out, "\nBoth generated the same %zu tokens.\n", tokens.n_base);
+    else if (tokens.known)
+        ifm_buffer_printf(out, "\nThe generated tokens differ from number %zu on.\n",
+                          tokens.n_same + 1);
+}
+
+ifm_status ifm_report_markdown(const ifm_run *runs, size_t n, FILE *out, ifm_error *err)
+{
     ifm_buffer text = {0};
-    put_facts(&text, run);
-    put_workload(&text, run);
-    put_table(&text, "Cold start", &cold);
-    put_table(&text, "Warm start", &warm);
-    put_phases(&text, run);
-    put_conclusion(&text, run, ifm_summary_decode_bandwidth(run, &cold, &warm));
-    if (text.failed)
+    ifm_status st = IFM_OK;
+    for (size_t k = 0; k < n && st == IFM_OK; k++) {
+        if (n > 1) {
+            ifm_buffer_puts(&text, k > 0 ? "\n## " : "## ");
+            put_plain(&text, runs[k].target.kind);
+            ifm_buffer_puts(&text, "\n\n");
+        }
+        st = put_run(&text, &runs[k], err);
+    }
+    for (size_t k = 1; k < n && st == IFM_OK; k++)
+        put_ratios(&text, &runs[0], &runs[k]);
+    if (st == IFM_OK && text.failed)
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the report");
-    else if (fwrite(text.data, 1, text.length, out) != text.length || fflush(out) != 0)
+    else if (st == IFM_OK &&
+             (fwrite(text.data, 1, text.length, out) != text.length || fflush(out) != 0))
         st = ifm_fail_errno(err, errno, "cannot write the Markdown");
     ifm_buffer_deinit(&text);
     return st;

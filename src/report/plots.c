@@ -16,37 +16,50 @@
 #include "os/file.h"
 #include "report/report.h"
 
+static bool draw_metric(ifm_plot *plot, ifm_metric metric, const char *title)
+{
+    return plot->n > 1 ? ifm_plot_beside(plot, metric, title)
+                       : ifm_plot_metric(plot, metric, title);
+}
+
 static bool draw_ttft(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_TTFT,
-                           "Time to first token (TTFT): every run, and the median");
+    return draw_metric(plot, IFM_METRIC_TTFT,
+                       "Time to first token (TTFT): every run, and the median");
 }
 
 static bool draw_e2el(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_E2EL,
-                           "End-to-end latency (E2EL): every run, and the median");
+    return draw_metric(plot, IFM_METRIC_E2EL,
+                       "End-to-end latency (E2EL): every run, and the median");
 }
 
 static bool draw_generation(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_GENERATION,
-                           "Token generation time: every run, and the median");
+    return draw_metric(plot, IFM_METRIC_GENERATION,
+                       "Token generation time: every run, and the median");
 }
 
 static bool draw_tpot(ifm_plot *plot)
 {
-    return ifm_plot_metric(plot, IFM_METRIC_TPOT,
-                           "Time per output token (TPOT): every run, and the median");
+    return draw_metric(plot, IFM_METRIC_TPOT,
+                       "Time per output token (TPOT): every run, and the median");
+}
+
+static bool draw_itl(ifm_plot *plot)
+{
+    return plot->n > 1 ? ifm_plot_itl_beside(plot) : ifm_plot_itl(plot);
+}
+
+/* A timeline is one target's; several have no common one. */
+static bool draw_timeline(ifm_plot *plot)
+{
+    return plot->n == 1 && ifm_plot_timeline(plot);
 }
 
 const ifm_picture ifm_pictures[] = {
-    {"ttft", draw_ttft},
-    {"e2el", draw_e2el},
-    {"token_generation_time", draw_generation},
-    {"tpot", draw_tpot},
-    {"itl", ifm_plot_itl},
-    {"timeline", ifm_plot_timeline},
+    {"ttft", draw_ttft}, {"e2el", draw_e2el}, {"token_generation_time", draw_generation},
+    {"tpot", draw_tpot}, {"itl", draw_itl},   {"timeline", draw_timeline},
 };
 const size_t ifm_picture_count = sizeof ifm_pictures / sizeof *ifm_pictures;
 
@@ -114,7 +127,7 @@ static const char *or_unknown(const char *text)
 
 /* Model, host and engine in one line that leaves room for the version to its right: what
  * is too long of the CPU's name goes. */
-static void put_small_print(ifm_buffer *out, const ifm_run *run)
+static void put_small_print(ifm_buffer *out, const ifm_run *run, bool alone)
 {
     enum { COLUMNS = 104 }; /* of 18 points, in 5/6 of the picture's width */
     const ifm_target_facts *t = &run->target;
@@ -124,8 +137,9 @@ static void put_small_print(ifm_buffer *out, const ifm_run *run)
     ifm_buffer_printf(out, ", %s of %s weights · ",
                       ifm_word_bytes((double)t->weight_bytes).text,
                       or_unknown(t->model_dtype));
-    ifm_buffer_printf(&end, ", %d thread%s, %s kernels", t->threads,
-                      t->threads == 1 ? "" : "s", or_unknown(t->kernels));
+    ifm_buffer_printf(&end, ", %d thread%s", t->threads, t->threads == 1 ? "" : "s");
+    if (alone)
+        ifm_buffer_printf(&end, ", %s kernels", or_unknown(t->kernels));
     size_t used =
         ifm_text_columns(ifm_buffer_text(out)) + ifm_text_columns(ifm_buffer_text(&end));
     ifm_text_one_line(out, cpu, strlen(cpu), used + 8 < COLUMNS ? COLUMNS - used : 8,
@@ -142,7 +156,7 @@ void ifm_plot_title(ifm_plot *plot, const char *title)
     ifm_buffer_puts(out, " at screen 0.02,0.955 left font 'sans,30' tc rgb "
                          "'" IFM_COLOUR_TEXT "'\nset label 2 ");
     ifm_buffer small = {0};
-    put_small_print(&small, plot->run);
+    put_small_print(&small, plot->run, plot->n == 1);
     ifm_plot_quote(out, ifm_buffer_text(&small));
     ifm_buffer_deinit(&small);
     ifm_buffer_puts(out, " at screen 0.02,0.03 left font 'sans,18' tc rgb '#666666'\n"
@@ -228,9 +242,11 @@ static void put_away(picture_file *f, bool keep, ifm_status *st, ifm_error *err)
     free(f->final);
 }
 
-ifm_status ifm_report_plots(const ifm_run *run, const char *directory, ifm_error *err)
+ifm_status ifm_report_plots(const ifm_run *runs, size_t n, const char *directory,
+                            ifm_error *err)
 {
-    ifm_plot plot = {.run = run};
+    const ifm_run *run = &runs[0];
+    ifm_plot plot = {.run = run, .runs = runs, .n = n};
     picture_file files[2 * sizeof ifm_pictures / sizeof *ifm_pictures] = {{0}};
     ifm_status st = ifm_directory_make(directory, err);
     if (st == IFM_OK)

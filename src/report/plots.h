@@ -12,7 +12,9 @@
 #define IFM_COLOUR_GRID "#e2e2e2"
 
 typedef struct ifm_plot {
-    const ifm_run *run;
+    const ifm_run *run;  /* the first target's */
+    const ifm_run *runs; /* [n], of several */
+    size_t n;
     ifm_summary cold, warm;
     ifm_buffer
         script; /* data blocks, then drawing commands without terminal and output */
@@ -54,6 +56,9 @@ void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double
 bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title);
 bool ifm_plot_itl(ifm_plot *plot);
 bool ifm_plot_timeline(ifm_plot *plot);
+/* Of several targets, each in its colour, on one logarithmic scale. */
+bool ifm_plot_beside(ifm_plot *plot, ifm_metric metric, const char *title);
+bool ifm_plot_itl_beside(ifm_plot *plot);
 
 /* Runs gnuplot on a script. Errors: NOT_FOUND, CHILD, IO. */
 ifm_status ifm_gnuplot_run(const char *script, size_t n, ifm_error *err);

@@ -1,7 +1,4 @@
-/*
- * The report in the terminal: a column of labels, a column of values, one unit a block.
- * Everything is written to a buffer first, so that a report is printed whole or not at all.
- */
+/* The report in the terminal: one unit a block. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,151 +6,75 @@
 
 #include "base/error.h"
 #include "inferometer/inferometer.h"
-#include "report/report.h"
-#include "report/text.h"
+#include "report/page.h"
 
-enum { LABEL = 13, BAR = 18 };
+enum { BAR = 18 };
 
-typedef struct page {
-    ifm_buffer out;
-    const ifm_run *run;
-    ifm_summary cold, warm;
-    bool colour, unicode;
-    int width;
-} page;
-
-static const char *bold(const page *p)
+void ifm_page_workload(ifm_page *p)
 {
-    return p->colour ? "\x1b[1m" : "";
-}
-
-static const char *dim(const page *p)
-{
-    return p->colour ? "\x1b[2m" : "";
-}
-
-static const char *plain(const page *p)
-{
-    return p->colour ? "\x1b[0m" : "";
-}
-
-static const char *dot(const page *p)
-{
-    return p->unicode ? " · " : ", ";
-}
-
-/* Pads by columns, which printf cannot: it counts bytes. */
-static void put_padded(page *p, const char *text, int columns, bool right)
-{
-    int pad = columns - (int)ifm_text_columns(text);
-    if (right)
-        ifm_buffer_printf(&p->out, "%*s", pad > 0 ? pad : 0, "");
-    ifm_buffer_puts(&p->out, text);
-    if (!right)
-        ifm_buffer_printf(&p->out, "%*s", pad > 0 ? pad : 0, "");
-}
-
-static void put_label(page *p, const char *label)
-{
-    ifm_buffer_printf(&p->out, "  %s", dim(p));
-    put_padded(p, label, LABEL, false);
-    ifm_buffer_puts(&p->out, plain(p));
-}
-
-/* Ends a line; what it was padded with is not printed. */
-static void put_end(page *p)
-{
-    while (p->out.length > 0 && p->out.data[p->out.length - 1] == ' ')
-        p->out.length--;
-    ifm_buffer_puts(&p->out, "\n");
-}
-
-/* Text broken at spaces; the first line begins at column `indent`, where the caller is. */
-static void put_wrapped(page *p, const char *text, int indent)
-{
-    int column = indent;
-    while (*text != '\0') {
-        size_t n = strcspn(text, " ");
-        char word[512];
-        snprintf(word, sizeof word, "%.*s", (int)(n < 500 ? n : 500), text);
-        int wide = (int)ifm_text_columns(word);
-        if (column > indent && column + 1 + wide > p->width) {
-            ifm_buffer_printf(&p->out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            ifm_buffer_puts(&p->out, " ");
-            column++;
-        }
-        ifm_buffer_puts(&p->out, word);
-        column += wide;
-        text += n;
-        text += strspn(text, " ");
-    }
-    put_end(p);
-}
-
-static const char *or_unknown(const char *text)
-{
-    return text != NULL ? text : "unknown";
-}
-
-static void put_configuration(page *p)
-{
-    const ifm_target_facts *t = &p->run->target;
     const ifm_workload *w = &p->run->workload;
-    put_label(p, "model");
-    ifm_buffer_puts(&p->out, bold(p));
-    ifm_text_one_line(&p->out, or_unknown(t->model_name),
-                      strlen(or_unknown(t->model_name)), (size_t)(p->width - LABEL - 2),
+    ifm_page_label(p, "host");
+    ifm_text_one_line(&p->out, ifm_or_unknown(p->run->host.cpu),
+                      strlen(ifm_or_unknown(p->run->host.cpu)), (size_t)(p->width - 40),
                       p->unicode);
-    ifm_buffer_printf(&p->out, "%s\n", plain(p));
-    put_label(p, "weights");
-    ifm_buffer_printf(&p->out, "%s%s%s parameters%s%s%s%s\n", or_unknown(t->model_family),
-                      dot(p), ifm_word_count((double)t->parameters).text, dot(p),
-                      or_unknown(t->model_dtype), dot(p),
-                      ifm_word_bytes((double)t->weight_bytes).text);
-    put_label(p, "engine");
-    ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels", or_unknown(t->kind),
-                      or_unknown(t->device), dot(p), t->threads,
-                      t->threads == 1 ? "" : "s", dot(p), or_unknown(t->kernels));
-    if (t->exact > 0)
-        ifm_buffer_printf(&p->out, "%sexact", dot(p));
-    ifm_buffer_puts(&p->out, "\n");
-    put_label(p, "host");
-    ifm_text_one_line(&p->out, or_unknown(p->run->host.cpu),
-                      strlen(or_unknown(p->run->host.cpu)), (size_t)(p->width - 40),
-                      p->unicode);
-    ifm_buffer_printf(&p->out, "%s%d core%s%s%s\n", dot(p), p->run->host.cores,
-                      p->run->host.cores == 1 ? "" : "s", dot(p),
-                      or_unknown(p->run->host.kernel));
-    put_label(p, "new tokens");
-    ifm_buffer_printf(&p->out, "at most %d%s", w->max_new_tokens, dot(p));
+    ifm_buffer_printf(&p->out, "%s%d core%s%s%s\n", ifm_page_dot(p), p->run->host.cores,
+                      p->run->host.cores == 1 ? "" : "s", ifm_page_dot(p),
+                      ifm_or_unknown(p->run->host.kernel));
+    ifm_page_label(p, "new tokens");
+    ifm_buffer_printf(&p->out, "at most %d%s", w->max_new_tokens, ifm_page_dot(p));
     ifm_text_sampling(&p->out, &w->sampling);
-    ifm_buffer_printf(&p->out, "%s%s load%spage cache %s\n", dot(p),
-                      w->load_eager ? "eager" : "lazy", dot(p),
+    ifm_buffer_printf(&p->out, "%s%s load%spage cache %s\n", ifm_page_dot(p),
+                      w->load_eager ? "eager" : "lazy", ifm_page_dot(p),
                       w->evict ? "evicted" : "kept");
 }
 
-static void put_input(page *p)
+static void put_configuration(ifm_page *p)
+{
+    const ifm_target_facts *t = &p->run->target;
+    ifm_page_label(p, "model");
+    ifm_buffer_puts(&p->out, ifm_page_bold(p));
+    ifm_text_one_line(&p->out, ifm_or_unknown(t->model_name),
+                      strlen(ifm_or_unknown(t->model_name)),
+                      (size_t)(p->width - IFM_PAGE_LABEL - 2), p->unicode);
+    ifm_buffer_printf(&p->out, "%s\n", ifm_page_plain(p));
+    ifm_page_label(p, "weights");
+    ifm_buffer_printf(&p->out, "%s%s%s parameters%s%s%s%s\n",
+                      ifm_or_unknown(t->model_family), ifm_page_dot(p),
+                      ifm_word_count((double)t->parameters).text, ifm_page_dot(p),
+                      ifm_or_unknown(t->model_dtype), ifm_page_dot(p),
+                      ifm_word_bytes((double)t->weight_bytes).text);
+    ifm_page_label(p, "engine");
+    ifm_buffer_printf(&p->out, "%s on %s%s%d thread%s%s%s kernels",
+                      ifm_or_unknown(t->kind), ifm_or_unknown(t->device), ifm_page_dot(p),
+                      t->threads, t->threads == 1 ? "" : "s", ifm_page_dot(p),
+                      ifm_or_unknown(t->kernels));
+    if (t->exact > 0)
+        ifm_buffer_printf(&p->out, "%sexact", ifm_page_dot(p));
+    ifm_buffer_puts(&p->out, "\n");
+    ifm_page_workload(p);
+}
+
+void ifm_page_input(ifm_page *p)
 {
     const ifm_workload *w = &p->run->workload;
-    put_end(p);
-    put_label(p, "prompt");
+    ifm_page_end(p);
+    ifm_page_label(p, "prompt");
     if (w->n_prompts > 0 && w->prompts[0] != NULL)
         ifm_text_one_line(&p->out, w->prompts[0], w->prompt_bytes[0],
-                          (size_t)(p->width - LABEL - 2), p->unicode);
+                          (size_t)(p->width - IFM_PAGE_LABEL - 2), p->unicode);
     else
         ifm_buffer_puts(&p->out, "given as token ids");
-    put_end(p);
+    ifm_page_end(p);
     long long n = (long long)ifm_run_input_tokens(p->run);
     if (n < 0)
         return;
-    put_label(p, "input");
-    ifm_buffer_printf(&p->out, "batch size %d%stokens per sequence %lld\n", 1, dot(p), n);
-    put_label(p, "");
+    ifm_page_label(p, "input");
+    ifm_buffer_printf(&p->out, "batch size %d%stokens per sequence %lld\n", 1,
+                      ifm_page_dot(p), n);
+    ifm_page_label(p, "");
     ifm_buffer_printf(
         &p->out, "total input tokens, padding included %lld%sreal input tokens %lld\n", n,
-        dot(p), n);
+        ifm_page_dot(p), n);
 }
 
 /* What the last request that went well said: with a seed all say the same. */
@@ -165,18 +86,18 @@ static const ifm_record *spokesman(const ifm_run *run)
     return NULL;
 }
 
-static void put_generated(page *p)
+static void put_generated(ifm_page *p)
 {
     const ifm_record *r = spokesman(p->run);
     if (r == NULL)
         return;
-    size_t columns = (size_t)(p->width - LABEL - 2);
-    put_end(p);
-    put_label(p, "text");
+    size_t columns = (size_t)(p->width - IFM_PAGE_LABEL - 2);
+    ifm_page_end(p);
+    ifm_page_label(p, "text");
     ifm_text_one_line(&p->out, r->text != NULL ? r->text : "", r->n_text, 4 * columns,
                       p->unicode);
-    put_end(p);
-    put_label(p, "tokens");
+    ifm_page_end(p);
+    ifm_page_label(p, "tokens");
     ifm_buffer ids = {0};
     for (size_t i = 0; i < r->n_tokens && i < 64; i++)
         ifm_buffer_printf(&ids, "%s%d", i > 0 ? " " : "", r->output_ids[i]);
@@ -184,29 +105,30 @@ static void put_generated(page *p)
         ifm_buffer_puts(&ids, p->unicode ? " …" : " ...");
     ifm_buffer_printf(&ids, " (%zu, ended by %s)", r->n_tokens,
                       r->finish_reason != NULL ? r->finish_reason : "?");
-    put_wrapped(p, ifm_buffer_text(&ids), LABEL + 2);
+    ifm_page_wrapped(p, ifm_buffer_text(&ids), IFM_PAGE_LABEL + 2);
     ifm_buffer_deinit(&ids);
 }
 
-static void put_row(page *p, const char *title, const ifm_stats *s,
+static void put_row(ifm_page *p, const char *title, const ifm_stats *s,
                     const ifm_scale *scale)
 {
     ifm_buffer_puts(&p->out, "  ");
-    put_padded(p, title, 22, false);
-    ifm_buffer_puts(&p->out, bold(p));
-    put_padded(p, ifm_word_duration(s->p50, scale, p->unicode).text, 10, true);
-    ifm_buffer_puts(&p->out, plain(p));
-    put_padded(p, ifm_word_interval(s->median_ci95, scale, p->unicode).text, 20, true);
-    put_padded(p, ifm_word_duration(s->min, scale, p->unicode).text, 10, true);
-    put_padded(p, ifm_word_duration(s->max, scale, p->unicode).text, 10, true);
+    ifm_page_padded(p, title, 22, false);
+    ifm_buffer_puts(&p->out, ifm_page_bold(p));
+    ifm_page_padded(p, ifm_word_duration(s->p50, scale, p->unicode).text, 10, true);
+    ifm_buffer_puts(&p->out, ifm_page_plain(p));
+    ifm_page_padded(p, ifm_word_interval(s->median_ci95, scale, p->unicode).text, 20,
+                    true);
+    ifm_page_padded(p, ifm_word_duration(s->min, scale, p->unicode).text, 10, true);
+    ifm_page_padded(p, ifm_word_duration(s->max, scale, p->unicode).text, 10, true);
     ifm_buffer_printf(&p->out, "%6zu\n", s->n);
 }
 
-static void put_rate_row(page *p, const ifm_stats *s)
+static void put_rate_row(ifm_page *p, const ifm_stats *s)
 {
     ifm_buffer_puts(&p->out, "  ");
-    put_padded(p, "Tokens per second", 22, false);
-    put_padded(p, ifm_word_rate(s->p50, p->unicode).text, 10, true);
+    ifm_page_padded(p, "Tokens per second", 22, false);
+    ifm_page_padded(p, ifm_word_rate(s->p50, p->unicode).text, 10, true);
     char interval[128] = "";
     snprintf(interval, sizeof interval, "%s", p->unicode ? "—" : "-");
     if (!isnan(s->median_ci95[0]))
@@ -214,43 +136,38 @@ static void put_rate_row(page *p, const ifm_stats *s)
                  ifm_word_rate(s->median_ci95[0], p->unicode).text,
                  p->unicode ? "…" : "..",
                  ifm_word_rate(s->median_ci95[1], p->unicode).text);
-    put_padded(p, interval, 20, true);
-    put_padded(p, ifm_word_rate(s->min, p->unicode).text, 10, true);
-    put_padded(p, ifm_word_rate(s->max, p->unicode).text, 10, true);
+    ifm_page_padded(p, interval, 20, true);
+    ifm_page_padded(p, ifm_word_rate(s->min, p->unicode).text, 10, true);
+    ifm_page_padded(p, ifm_word_rate(s->max, p->unicode).text, 10, true);
     ifm_buffer_printf(&p->out, "%6zu\n", s->n);
 }
 
-static const char *unit_of(const page *p, const ifm_scale *scale)
-{
-    return p->unicode || strcmp(scale->unit, "µs") != 0 ? scale->unit : "us";
-}
-
 /* What is missing in a table, and why. */
-static void put_table_notes(page *p, const ifm_summary *s)
+static void put_table_notes(ifm_page *p, const ifm_summary *s)
 {
     enum { LEAST = 6 }; /* ifm_median_rank95: with fewer there is no interval */
     if (s->metric[IFM_METRIC_TPOT].n == 0)
         ifm_buffer_printf(&p->out,
                           "  %sone token has no TPOT and no ITL: both need two%s\n",
-                          dim(p), plain(p));
+                          ifm_page_dim(p), ifm_page_plain(p));
     if (s->n_ok < LEAST)
         ifm_buffer_printf(&p->out,
                           "  %sa 95%% interval of a median needs %d runs: %zu more%s\n",
-                          dim(p), LEAST, LEAST - s->n_ok, plain(p));
+                          ifm_page_dim(p), LEAST, LEAST - s->n_ok, ifm_page_plain(p));
     if (s->n_failed > 0)
         ifm_buffer_printf(&p->out, "  %zu more failed and %s not count\n", s->n_failed,
                           s->n_failed == 1 ? "does" : "do");
 }
 
 /* Runs that were made and of which none went well must not vanish. */
-static void put_all_failed(page *p, ifm_start start, const ifm_summary *s,
+static void put_all_failed(ifm_page *p, ifm_start start, const ifm_summary *s,
                            const char *title)
 {
     if (s->n_failed == 0)
         return;
-    put_end(p);
-    ifm_buffer_printf(&p->out, "%s%s%s: %s%zu failed", bold(p), title, plain(p),
-                      s->n_failed == 1 ? "" : "all ", s->n_failed);
+    ifm_page_end(p);
+    ifm_buffer_printf(&p->out, "%s%s%s: %s%zu failed", ifm_page_bold(p), title,
+                      ifm_page_plain(p), s->n_failed == 1 ? "" : "all ", s->n_failed);
     for (size_t i = 0; i < p->run->n_records; i++) {
         const ifm_record *r = &p->run->records[i];
         if (r->start != start || r->ok || r->error == NULL)
@@ -260,10 +177,10 @@ static void put_all_failed(page *p, ifm_start start, const ifm_summary *s,
                           p->unicode);
         break;
     }
-    put_end(p);
+    ifm_page_end(p);
 }
 
-static void put_table(page *p, ifm_start start, const char *title, const char *what)
+static void put_table(ifm_page *p, ifm_start start, const char *title, const char *what)
 {
     const ifm_summary *s = start == IFM_START_COLD ? &p->cold : &p->warm;
     if (s->n_ok == 0) {
@@ -271,12 +188,13 @@ static void put_table(page *p, ifm_start start, const char *title, const char *w
         return;
     }
     ifm_scale scale = ifm_scale_of(s);
-    put_end(p);
-    ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", bold(p), title,
-                      plain(p), dim(p), what, s->n_ok, s->n_ok == 1 ? "" : "s",
-                      unit_of(p, &scale), plain(p));
-    ifm_buffer_printf(&p->out, "%s  %-22s%10s%20s%10s%10s%6s%s\n", dim(p), "", "median",
-                      "95% interval", "min", "max", "n", plain(p));
+    ifm_page_end(p);
+    ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", ifm_page_bold(p),
+                      title, ifm_page_plain(p), ifm_page_dim(p), what, s->n_ok,
+                      s->n_ok == 1 ? "" : "s", ifm_page_unit(p, &scale),
+                      ifm_page_plain(p));
+    ifm_buffer_printf(&p->out, "%s  %-22s%10s%20s%10s%10s%6s%s\n", ifm_page_dim(p), "",
+                      "median", "95% interval", "min", "max", "n", ifm_page_plain(p));
     for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
         put_row(p, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
     put_rate_row(p, &s->tokens_per_s);
@@ -284,7 +202,7 @@ static void put_table(page *p, ifm_start start, const char *title, const char *w
 }
 
 /* share of BAR columns, in eighths where blocks of that width exist. */
-static void put_bar(page *p, double share)
+static void put_bar(ifm_page *p, double share)
 {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     int steps = (int)lround(fmin(fmax(share, 0), 1) * BAR * 8);
@@ -295,15 +213,16 @@ static void put_bar(page *p, double share)
         strcat(bar, p->unicode ? "█" : "#");
     if (steps % 8 > 0)
         strcat(bar, p->unicode ? eighths[steps % 8] : steps < 8 ? "." : "");
-    put_padded(p, bar, BAR, false);
+    ifm_page_padded(p, bar, BAR, false);
 }
 
-static void put_phase(page *p, const ifm_record *r, int phase, const ifm_scale *scale)
+static void put_phase(ifm_page *p, const ifm_record *r, int phase, const ifm_scale *scale)
 {
     if (r == NULL)
         return;
     double x = (double)r->phases_ns[phase];
-    put_padded(p, ifm_word_duration(x > 0 ? x : NAN, scale, p->unicode).text, 10, true);
+    ifm_page_padded(p, ifm_word_duration(x > 0 ? x : NAN, scale, p->unicode).text, 10,
+                    true);
     ifm_buffer_puts(&p->out, "  ");
     put_bar(p, r->token_ns[0] > 0 ? x / (double)r->token_ns[0] : 0);
 }
@@ -316,58 +235,60 @@ static ifm_scale phase_scale(const ifm_record *r)
     return scale;
 }
 
-static void put_phase_head(page *p, const char *name, const ifm_record *r,
+static void put_phase_head(ifm_page *p, const char *name, const ifm_record *r,
                            const ifm_scale *scale)
 {
     if (r == NULL)
         return;
     char head[32];
-    snprintf(head, sizeof head, "%s, %s", name, unit_of(p, scale));
-    put_padded(p, head, 10, true);
+    snprintf(head, sizeof head, "%s, %s", name, ifm_page_unit(p, scale));
+    ifm_page_padded(p, head, 10, true);
     ifm_buffer_printf(&p->out, "  %*s", BAR, "");
 }
 
-static void put_phases(page *p)
+static void put_phases(ifm_page *p)
 {
     const ifm_record *cold = ifm_report_median_request(p->run, IFM_START_COLD);
     const ifm_record *warm = ifm_report_median_request(p->run, IFM_START_WARM);
     if (cold == NULL && warm == NULL)
         return;
     ifm_scale cold_scale = phase_scale(cold), warm_scale = phase_scale(warm);
-    put_end(p);
-    ifm_buffer_printf(&p->out, "%sWhere TTFT went%s%s in the median request%s\n", bold(p),
-                      plain(p), dim(p), plain(p));
-    ifm_buffer_printf(&p->out, "%s  %-12s", dim(p), "");
+    ifm_page_end(p);
+    ifm_buffer_printf(&p->out, "%sWhere TTFT went%s%s in the median request%s\n",
+                      ifm_page_bold(p), ifm_page_plain(p), ifm_page_dim(p),
+                      ifm_page_plain(p));
+    ifm_buffer_printf(&p->out, "%s  %-12s", ifm_page_dim(p), "");
     put_phase_head(p, "cold", cold, &cold_scale);
     put_phase_head(p, "warm", warm, &warm_scale);
-    ifm_buffer_puts(&p->out, plain(p));
-    put_end(p);
+    ifm_buffer_puts(&p->out, ifm_page_plain(p));
+    ifm_page_end(p);
     for (int i = 0; i < IFM_PHASE_COUNT; i++) {
         bool some = (cold != NULL && cold->phases_ns[i] != 0) ||
                     (warm != NULL && warm->phases_ns[i] != 0);
-        if (i == IFM_PHASE_OTHER && !some)
+        if (!some &&
+            (i == IFM_PHASE_OTHER || i == IFM_PHASE_IMPORT || i == IFM_PHASE_PLACE))
             continue;
         ifm_buffer_printf(&p->out, "  %-12s", ifm_phase_name((ifm_phase)i));
         put_phase(p, cold, i, &cold_scale);
         put_phase(p, warm, i, &warm_scale);
-        put_end(p);
+        ifm_page_end(p);
     }
     ifm_buffer_printf(&p->out, "  %-12s", "TTFT");
     if (cold != NULL)
-        put_padded(
+        ifm_page_padded(
             p, ifm_word_duration((double)cold->token_ns[0], &cold_scale, p->unicode).text,
             10, true);
     if (cold != NULL && warm != NULL)
         ifm_buffer_printf(&p->out, "  %*s", BAR, "");
     if (warm != NULL)
-        put_padded(
+        ifm_page_padded(
             p, ifm_word_duration((double)warm->token_ns[0], &warm_scale, p->unicode).text,
             10, true);
-    put_end(p);
+    ifm_page_end(p);
 }
 
 /* What the operating system did during the median cold start. */
-static void put_faults(page *p)
+static void put_faults(ifm_page *p)
 {
     const ifm_record *r = ifm_report_median_request(p->run, IFM_START_COLD);
     int64_t major = 0, minor = 0, bytes = 0;
@@ -381,11 +302,11 @@ static void put_faults(page *p)
     ifm_buffer_printf(&p->out,
                       "  %scold: %lld major and %lld minor page faults, %s read from "
                       "storage%s\n",
-                      dim(p), (long long)major, (long long)minor,
-                      ifm_word_bytes((double)bytes).text, plain(p));
+                      ifm_page_dim(p), (long long)major, (long long)minor,
+                      ifm_word_bytes((double)bytes).text, ifm_page_plain(p));
 }
 
-static void put_decode(page *p)
+static void put_decode(ifm_page *p)
 {
     const ifm_run *run = p->run;
     double speed = ifm_summary_decode_bandwidth(run, &p->cold, &p->warm);
@@ -412,67 +333,77 @@ static void put_decode(page *p)
             memmove(sign + 1, sign + 2, strlen(sign + 2) + 1);
         }
     }
-    put_end(p);
-    put_label(p, "decode");
-    put_wrapped(p, text, LABEL + 2);
+    ifm_page_end(p);
+    ifm_page_label(p, "decode");
+    ifm_page_wrapped(p, text, IFM_PAGE_LABEL + 2);
 }
 
-static void put_verdict(page *p)
+void ifm_page_warning(ifm_page *p, const ifm_warning *warning, const char *name)
 {
-    const ifm_run *run = p->run;
-    bool trusted = ifm_run_trustworthy(run);
-    put_end(p);
-    for (size_t i = 0; i < run->n_warnings; i++) {
-        const char *colour = !p->colour                ? ""
-                             : run->warnings[i].spoils ? "\x1b[31m"
-                                                       : "\x1b[33m";
-        ifm_buffer_printf(&p->out, "  %s", colour);
-        put_padded(p, run->warnings[i].spoils ? "spoiled" : "warning", LABEL, false);
-        ifm_buffer_puts(&p->out, plain(p));
-        ifm_buffer line = {0};
-        const char *message = run->warnings[i].message;
-        ifm_text_one_line(&line, message, strlen(message), 2000, p->unicode);
-        put_wrapped(p, ifm_buffer_text(&line), LABEL + 2);
-        ifm_buffer_deinit(&line);
-    }
-    put_label(p, "verdict");
+    const char *colour = !p->colour ? "" : warning->spoils ? "\x1b[31m" : "\x1b[33m";
+    ifm_buffer line = {0};
+    ifm_buffer_printf(&p->out, "  %s", colour);
+    ifm_page_padded(p, warning->spoils ? "spoiled" : "warning", IFM_PAGE_LABEL, false);
+    ifm_buffer_puts(&p->out, ifm_page_plain(p));
+    if (name != NULL)
+        ifm_buffer_printf(&line, "%s: ", name);
+    ifm_text_one_line(&line, warning->message, strlen(warning->message), 2000,
+                      p->unicode);
+    ifm_page_wrapped(p, ifm_buffer_text(&line), IFM_PAGE_LABEL + 2);
+    ifm_buffer_deinit(&line);
+}
+
+void ifm_page_verdict(ifm_page *p, bool trusted)
+{
+    ifm_page_label(p, "verdict");
     ifm_buffer_printf(&p->out, "%s%s%s\n",
                       !p->colour ? ""
                       : trusted  ? "\x1b[1;32m"
                                  : "\x1b[1;31m",
-                      trusted ? "trustworthy" : "not trustworthy", plain(p));
+                      trusted ? "trustworthy" : "not trustworthy", ifm_page_plain(p));
 }
 
-ifm_status ifm_report_terminal(const ifm_run *run, FILE *out,
+/* The page of one target. */
+static ifm_status put_one(ifm_page *p, ifm_error *err)
+{
+    ifm_status st = ifm_summary_of(p->run, IFM_START_COLD, &p->cold, err);
+    if (st == IFM_OK)
+        st = ifm_summary_of(p->run, IFM_START_WARM, &p->warm, err);
+    if (st != IFM_OK)
+        return st;
+    put_configuration(p);
+    ifm_page_input(p);
+    put_generated(p);
+    put_table(p, IFM_START_COLD, "Cold start",
+              p->unicode ? " — a fresh process each" : " - a fresh process each");
+    put_table(p, IFM_START_WARM, "Warm start",
+              p->unicode ? " — the model is resident" : " - the model is resident");
+    put_phases(p);
+    put_faults(p);
+    put_decode(p);
+    ifm_page_end(p);
+    for (size_t i = 0; i < p->run->n_warnings; i++)
+        ifm_page_warning(p, &p->run->warnings[i], NULL);
+    ifm_page_verdict(p, ifm_run_trustworthy(p->run));
+    return IFM_OK;
+}
+
+ifm_status ifm_report_terminal(const ifm_run *runs, size_t n, FILE *out,
                                const ifm_report_style *style, ifm_error *err)
 {
-    page p = {
-        .run = run,
+    ifm_page p = {
+        .run = &runs[0],
         .colour = style->colour,
         .unicode = style->unicode,
         .width = style->width < 80    ? 80
                  : style->width > 120 ? 120
                                       : style->width,
     };
-    ifm_status st = ifm_summary_of(run, IFM_START_COLD, &p.cold, err);
-    if (st == IFM_OK)
-        st = ifm_summary_of(run, IFM_START_WARM, &p.warm, err);
-    if (st != IFM_OK)
-        return st;
-    put_configuration(&p);
-    put_input(&p);
-    put_generated(&p);
-    put_table(&p, IFM_START_COLD, "Cold start",
-              p.unicode ? " — a fresh process each" : " - a fresh process each");
-    put_table(&p, IFM_START_WARM, "Warm start",
-              p.unicode ? " — the model is resident" : " - the model is resident");
-    put_phases(&p);
-    put_faults(&p);
-    put_decode(&p);
-    put_verdict(&p);
-    if (p.out.failed)
+    ifm_status st = n > 1 ? ifm_page_side_by_side(&p, runs, n, err) : put_one(&p, err);
+    if (st == IFM_OK && p.out.failed)
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the report");
-    else if (fwrite(p.out.data, 1, p.out.length, out) != p.out.length || fflush(out) != 0)
+    else if (st == IFM_OK && (fwrite(p.out.data, 1, p.out.length, out) != p.out.length ||
+                              fflush(out) != 0))
         st = ifm_fail_errno(err, errno, "cannot print the report");
     ifm_buffer_deinit(&p.out);
     return st;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "inferometer/inferometer.h"
+#include "measure/compare.h"
 #include "measure/summary.h"
 #include "result/fields.h"
 #include "result/request.h"
@@ -98,10 +99,13 @@ static json_t *target(const ifm_run *run)
     const ifm_target_facts *t = &run->target;
     ifm_fields f = ifm_fields_new();
     ifm_fields_text(&f, "kind", t->kind);
+    ifm_fields_text(&f, "engine", t->engine);
     ifm_fields_text(&f, "device", t->device);
     ifm_fields_int(&f, "threads", t->threads);
     ifm_fields_set(&f, "exact", t->exact < 0 ? json_null() : json_boolean(t->exact));
     ifm_fields_int(&f, "session_bytes", t->session_bytes);
+    ifm_fields_text(&f, "kernels", t->kernels);
+    ifm_fields_bool(&f, "synchronized", t->synchronized);
     ifm_fields_set(&f, "model", model(t));
     return ifm_fields_take(&f);
 }
@@ -165,12 +169,17 @@ static json_t *workload(const ifm_run *run)
     return ifm_fields_take(&f);
 }
 
-static json_t *requests(const ifm_run *run)
+static json_t *requests(const ifm_run *runs, size_t n)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < run->n_records; i++)
-        json_array_append_new(array, ifm_result_request(&run->records[i]));
-    return ifm_json_whole(array, run->n_records);
+    size_t all = 0;
+    for (size_t k = 0; k < n; k++) {
+        for (size_t i = 0; i < runs[k].n_records; i++)
+            json_array_append_new(
+                array, ifm_result_request(&runs[k].records[i], runs[k].target.kind));
+        all += runs[k].n_records;
+    }
+    return ifm_json_whole(array, all);
 }
 
 static json_t *interval(const double bounds[2], double divisor)
@@ -249,22 +258,105 @@ static json_t *summaries(const ifm_summary *cold, const ifm_summary *warm)
     return ifm_fields_take(&f);
 }
 
-static json_t *warnings(const ifm_run *run)
+static void add_warnings(json_t *array, const ifm_run *run, bool several, size_t *all)
 {
-    json_t *array = json_array();
     for (size_t i = 0; i < run->n_warnings; i++) {
         const ifm_warning *w = &run->warnings[i];
         ifm_fields f = ifm_fields_new();
         ifm_fields_text(&f, "code", w->code);
         ifm_fields_text(&f, "message", w->message);
         ifm_fields_bool(&f, "spoils", w->spoils);
+        if (several)
+            ifm_fields_text(&f, "target", run->target.kind);
         json_array_append_new(array, ifm_fields_take(&f));
     }
-    return ifm_json_whole(array, run->n_warnings);
+    *all += run->n_warnings;
 }
 
-ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err)
+static json_t *warnings(const ifm_run *runs, size_t n)
 {
+    json_t *array = json_array();
+    size_t all = 0;
+    for (size_t k = 0; k < n; k++)
+        add_warnings(array, &runs[k], n > 1, &all);
+    return ifm_json_whole(array, all);
+}
+
+/* Several targets: each with its summary, by its kind. */
+static json_t *targets(const ifm_run *runs, size_t n, ifm_error *err)
+{
+    json_t *array = json_array();
+    for (size_t k = 0; k < n; k++) {
+        ifm_summary cold, warm;
+        ifm_status st = ifm_summary_of(&runs[k], IFM_START_COLD, &cold, err);
+        if (st == IFM_OK)
+            st = ifm_summary_of(&runs[k], IFM_START_WARM, &warm, err);
+        json_t *one = st == IFM_OK ? target(&runs[k]) : NULL;
+        if (one != NULL)
+            json_object_set_new(one, "summary", summaries(&cold, &warm));
+        json_array_append_new(array, one);
+    }
+    return ifm_json_whole(array, n);
+}
+
+static json_t *ratio(const ifm_run *base, const ifm_run *run, ifm_start start,
+                     ifm_metric metric)
+{
+    ifm_ratio r;
+    if (ifm_compare_metric(base, run, start, metric, &r, NULL) != IFM_OK)
+        return NULL;
+    ifm_fields f = ifm_fields_new();
+    ifm_fields_real(&f, "ratio", r.value);
+    ifm_fields_set(&f, "ci95", interval(r.ci95, 1));
+    return ifm_fields_take(&f);
+}
+
+static json_t *ratios(const ifm_run *base, const ifm_run *run, ifm_start start)
+{
+    ifm_fields f = ifm_fields_new();
+    for (int m = 0; m < IFM_METRIC_COUNT; m++)
+        ifm_fields_set(&f, ifm_metric_key((ifm_metric)m),
+                       ratio(base, run, start, (ifm_metric)m));
+    return ifm_fields_take(&f);
+}
+
+/* How the run stands beside the first: medians of its times ÷ those of the first. */
+static json_t *beside(const ifm_run *base, const ifm_run *run)
+{
+    const ifm_agreement tokens = ifm_compare_tokens(base, run);
+    ifm_fields f = ifm_fields_new();
+    ifm_fields_text(&f, "base", base->target.kind);
+    ifm_fields_text(&f, "target", run->target.kind);
+    ifm_fields_set(&f, "cold", ratios(base, run, IFM_START_COLD));
+    ifm_fields_set(&f, "warm", ratios(base, run, IFM_START_WARM));
+    ifm_fields_set(&f, "same_input_ids",
+                   tokens.known ? json_boolean(tokens.same_input) : json_null());
+    ifm_fields_set(&f, "same_tokens",
+                   tokens.known ? json_boolean(tokens.same) : json_null());
+    ifm_fields_known(&f, "first_different_token",
+                     tokens.known && !tokens.same ? (int64_t)tokens.n_same : -1);
+    return ifm_fields_take(&f);
+}
+
+static json_t *comparison(const ifm_run *runs, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t k = 1; k < n; k++)
+        json_array_append_new(array, beside(&runs[0], &runs[k]));
+    return ifm_json_whole(array, n - 1);
+}
+
+static bool all_trustworthy(const ifm_run *runs, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (!ifm_run_trustworthy(&runs[k]))
+            return false;
+    return true;
+}
+
+ifm_status ifm_result_json(const ifm_run *runs, size_t n, json_t **out, ifm_error *err)
+{
+    const ifm_run *run = &runs[0];
     ifm_summary cold, warm;
     ifm_status st = ifm_summary_of(run, IFM_START_COLD, &cold, err);
     if (st == IFM_OK)
@@ -281,21 +373,25 @@ ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err)
                    host(run, ifm_summary_decode_bandwidth(run, &cold, &warm)));
     ifm_fields_set(&f, "target", target(run));
     ifm_fields_set(&f, "workload", workload(run));
-    ifm_fields_set(&f, "requests", requests(run));
+    ifm_fields_set(&f, "requests", requests(runs, n));
     ifm_fields_set(&f, "summary", summaries(&cold, &warm));
-    ifm_fields_set(&f, "warnings", warnings(run));
+    if (n > 1) {
+        ifm_fields_set(&f, "targets", targets(runs, n, err));
+        ifm_fields_set(&f, "comparison", comparison(runs, n));
+    }
+    ifm_fields_set(&f, "warnings", warnings(runs, n));
     ifm_fields_bool(&f, "incomplete", run->incomplete);
-    ifm_fields_bool(&f, "trustworthy", ifm_run_trustworthy(run));
+    ifm_fields_bool(&f, "trustworthy", all_trustworthy(runs, n));
     *out = ifm_fields_take(&f);
     return *out != NULL
                ? IFM_OK
                : ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the result document");
 }
 
-ifm_status ifm_result_write_json(const ifm_run *run, FILE *out, ifm_error *err)
+ifm_status ifm_result_write_json(const ifm_run *runs, size_t n, FILE *out, ifm_error *err)
 {
     json_t *document = NULL;
-    ifm_status st = ifm_result_json(run, &document, err);
+    ifm_status st = ifm_result_json(runs, n, &document, err);
     if (st != IFM_OK)
         return st;
     errno = 0;

@@ -10,12 +10,15 @@
 
 #include "measure/record.h"
 
-/* The document of a run, which the caller releases with json_decref. Pure. Errors:
+/* The document of runs[n], n ≥ 1, of the same requests to several targets, which the caller
+ * releases with json_decref. `target` and `summary` are the first one's; with several,
+ * `targets` has all of them and `comparison` sets each beside the first. Pure. Errors:
  * NO_MEMORY. */
-ifm_status ifm_result_json(const ifm_run *run, json_t **out, ifm_error *err);
+ifm_status ifm_result_json(const ifm_run *runs, size_t n, json_t **out, ifm_error *err);
 
 /* Writes the document to `out`, indented, a newline at its end. Errors: NO_MEMORY, IO. */
-ifm_status ifm_result_write_json(const ifm_run *run, FILE *out, ifm_error *err);
+ifm_status ifm_result_write_json(const ifm_run *runs, size_t n, FILE *out,
+                                 ifm_error *err);
 
 /* The commit that this program was built from ("1a2b3c4", "unknown"), and the compiler that
  * built it. Never NULL. */

@@ -92,10 +92,32 @@ static void set_metrics(ifm_fields *f, const ifm_record *r)
     ifm_fields_set(f, "itl_ns", gaps(r));
 }
 
-json_t *ifm_result_request(const ifm_record *r)
+/* What a script would print that takes the streamer's items for tokens: its clock starts
+ * after loading and tokenization, its last item is a flush, and it divides by what it calls
+ * tokens less one. null where there is no streamer. */
+static json_t *streamer(const ifm_streamer *s)
+{
+    if (s->items == 0)
+        return json_null();
+    const int64_t generation = s->last_item_ns - s->first_item_ns;
+    ifm_fields f = ifm_fields_new();
+    ifm_fields_int(&f, "start_ns", s->start_ns);
+    ifm_fields_int(&f, "first_item_ns", s->first_item_ns);
+    ifm_fields_int(&f, "last_item_ns", s->last_item_ns);
+    ifm_fields_int(&f, "items", s->items);
+    ifm_fields_int(&f, "naive_ttft_ns", s->first_item_ns - s->start_ns);
+    ifm_fields_int(&f, "naive_e2el_ns", s->last_item_ns - s->start_ns);
+    ifm_fields_set(&f, "naive_tpot_ns",
+                   s->items > 1 ? json_integer(generation / (s->items - 1))
+                                : json_null());
+    return ifm_fields_take(&f);
+}
+
+json_t *ifm_result_request(const ifm_record *r, const char *target)
 {
     ifm_fields f = ifm_fields_new();
     ifm_fields_int(&f, "id", r->id);
+    ifm_fields_text(&f, "target", target);
     ifm_fields_text(&f, "start", ifm_start_name(r->start));
     ifm_fields_int(&f, "sequence", r->sequence);
     ifm_fields_bool(&f, "ok", r->ok);
@@ -121,5 +143,6 @@ json_t *ifm_result_request(const ifm_record *r)
     ifm_fields_real(&f, "resident_frac_before",
                     r->resident_frac_before < 0 ? NAN : r->resident_frac_before);
     ifm_fields_known(&f, "peak_rss_bytes", r->peak_rss_bytes);
+    ifm_fields_set(&f, "streamer", streamer(&r->streamer));
     return ifm_fields_take(&f);
 }

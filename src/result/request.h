@@ -6,7 +6,8 @@
 
 #include "measure/record.h"
 
-/* The request's object, the caller's; NULL without memory. */
-json_t *ifm_result_request(const ifm_record *record);
+/* The request's object, the caller's; NULL without memory. `target` says who was asked:
+ * "native". */
+json_t *ifm_result_request(const ifm_record *record, const char *target);
 
 #endif

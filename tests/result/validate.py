@@ -22,6 +22,8 @@ RUNS = [
     ["--cold", "1", "--warmup", "1", "--warm", "1", "-n", "3", "--logprobs", "2"],
     ["--cold", "1", "--warmup", "0", "--warm", "0", "-n", "1"],
     ["--cold", "0", "--warmup", "0", "--warm", "1", "--prompt-ids", "11,1115"],
+    ["--cold", "1", "--warmup", "0", "--warm", "6", "-n", "3", "--target",
+     "native,worker:" + os.path.join(BUILD, "inferometer-worker")],
 ]
 
 try:

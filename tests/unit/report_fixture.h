@@ -31,8 +31,8 @@ static inline int64_t fixture_noisy(ifm_random *dice, int64_t x)
 /* Thousandths of TTFT by phase; what is left over is "other". */
 static inline void fixture_phases(ifm_record *r)
 {
-    static const int cold[IFM_PHASE_COUNT] = {85, 40, 30, 2, 820, 4, 1, 3, 0},
-                     warm[IFM_PHASE_COUNT] = {0, 0, 0, 6, 985, 5, 1, 3, 0};
+    static const int cold[IFM_PHASE_COUNT] = {85, 0, 40, 0, 30, 2, 820, 4, 1, 3, 0},
+                     warm[IFM_PHASE_COUNT] = {0, 0, 0, 0, 0, 6, 985, 5, 1, 3, 0};
     const int *share = r->start == IFM_START_COLD ? cold : warm;
     int64_t left = r->token_ns[0];
     for (int p = 0; p < IFM_PHASE_OTHER; p++) {

@@ -114,7 +114,7 @@ static void check_pictures(size_t n_cold, size_t n_warm, size_t n_tokens, int64_
     ifm_run run;
     make_run(&run, n_cold, n_warm, n_tokens, step);
     ifm_error err = {0};
-    if (ifm_report_plots(&run, directory, &err) != IFM_OK)
+    if (ifm_report_plots(&run, 1, directory, &err) != IFM_OK)
         fail_msg("%s", err.message);
     if (expected > 0) {
         assert_picture(directory, "ttft");
@@ -143,7 +143,7 @@ static void pictures_need_a_directory(void **state)
     ifm_run run;
     make_run(&run, 1, 1, 2, 1000000);
     ifm_error err = {0};
-    assert_int_equal(ifm_report_plots(&run, "/dev/null/x", &err), IFM_ERR_IO);
+    assert_int_equal(ifm_report_plots(&run, 1, "/dev/null/x", &err), IFM_ERR_IO);
     assert_non_null(strstr(err.message, "/dev/null"));
     ifm_run_deinit(&run);
 }
@@ -167,7 +167,7 @@ static void pictures_of_hostile_names(void **state)
         free(run.target.model_name);
         run.target.model_name = strdup(names[i]);
         ifm_error err = {0};
-        if (ifm_report_plots(&run, directory, &err) != IFM_OK)
+        if (ifm_report_plots(&run, 1, directory, &err) != IFM_OK)
             fail_msg("%s: %s", names[i], err.message);
         assert_picture(directory, "itl");
         assert_int_equal(remove_all(directory), 12);
@@ -195,7 +195,7 @@ static ifm_status draw_with(const char *program, int *files_left, ifm_error *err
     assert_int_equal(setenv("PATH", bin, 1), 0);
     ifm_run run;
     fixture_run(&run, &fixture_usual);
-    ifm_status st = ifm_report_plots(&run, directory, err);
+    ifm_status st = ifm_report_plots(&run, 1, directory, err);
     ifm_run_deinit(&run);
     assert_int_equal(setenv("PATH", before, 1), 0);
     free(before);
@@ -236,9 +236,9 @@ static char *report(const ifm_run *run, const ifm_report_style *style)
     FILE *out = open_memstream(&text, &n);
     ifm_error err = {0};
     if (style != NULL)
-        assert_int_equal(ifm_report_terminal(run, out, style, &err), IFM_OK);
+        assert_int_equal(ifm_report_terminal(run, 1, out, style, &err), IFM_OK);
     else
-        assert_int_equal(ifm_report_markdown(run, out, &err), IFM_OK);
+        assert_int_equal(ifm_report_markdown(run, 1, out, &err), IFM_OK);
     fclose(out);
     return text;
 }
@@ -303,7 +303,7 @@ static void csv_has_a_row_a_request(void **state)
     char *text = NULL;
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
-    assert_int_equal(ifm_report_csv(&run, out, NULL), IFM_OK);
+    assert_int_equal(ifm_report_csv(&run, 1, out, NULL), IFM_OK);
     fclose(out);
     int rows = 0;
     for (const char *c = text; (c = strstr(c, "\r\n")) != NULL; c += 2)

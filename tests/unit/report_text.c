@@ -28,9 +28,9 @@ static char *report(const ifm_run *run, const ifm_report_style *style)
     FILE *out = open_memstream(&text, &n);
     ifm_error err = {0};
     if (style != NULL)
-        assert_int_equal(ifm_report_terminal(run, out, style, &err), IFM_OK);
+        assert_int_equal(ifm_report_terminal(run, 1, out, style, &err), IFM_OK);
     else
-        assert_int_equal(ifm_report_markdown(run, out, &err), IFM_OK);
+        assert_int_equal(ifm_report_markdown(run, 1, out, &err), IFM_OK);
     fclose(out);
     return text;
 }
@@ -251,7 +251,7 @@ static void csv_can_be_read_back(void **state)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    assert_int_equal(ifm_report_csv(&run, out, NULL), IFM_OK);
+    assert_int_equal(ifm_report_csv(&run, 1, out, NULL), IFM_OK);
     fclose(out);
     const char *at = text;
     static char names[32][256], fields[32][256];

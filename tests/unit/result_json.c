@@ -79,7 +79,7 @@ static void make_run(ifm_run *run)
 static json_t *document_of(const ifm_run *run)
 {
     json_t *document = NULL;
-    assert_int_equal(ifm_result_json(run, &document, NULL), IFM_OK);
+    assert_int_equal(ifm_result_json(run, 1, &document, NULL), IFM_OK);
     return document;
 }
 
@@ -274,7 +274,7 @@ static void raw_events_give_the_metrics_again(void **state)
     make_run(&run);
     add_random_requests(&run, 100);
     FILE *file = tmpfile();
-    assert_int_equal(ifm_result_write_json(&run, file, NULL), IFM_OK);
+    assert_int_equal(ifm_result_write_json(&run, 1, file, NULL), IFM_OK);
     rewind(file);
     json_t *document = json_loadf(file, 0, NULL);
     fclose(file);
@@ -298,7 +298,7 @@ static void a_full_disk_is_an_error(void **state)
     ifm_run run;
     make_run(&run);
     ifm_error err = {0};
-    assert_int_equal(ifm_result_write_json(&run, full, &err), IFM_ERR_IO);
+    assert_int_equal(ifm_result_write_json(&run, 1, full, &err), IFM_ERR_IO);
     assert_non_null(strstr(err.message, "cannot write the result"));
     fclose(full);
     ifm_run_deinit(&run);
