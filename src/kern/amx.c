@@ -22,24 +22,6 @@
 #include "base/checked.h"
 #include "os/cpu.h"
 
-/* 32 floats, given as two halves, to bf16, rounded. */
-static inline __m512i to_bf16(__m512 low, __m512 high)
-{
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
-/* One row's 32 k to `parts` tiles, 1 kB apart. */
-ALWAYS_INLINE void split_row(__m512 low, __m512 high, int parts, unsigned char *out)
-{
-    for (int i = 0; i + 1 < parts; i++) {
-        const __m512 a = leading(low), b = leading(high);
-        _mm512_store_si512(out + i * TILE_BYTES, to_bf16(a, b));
-        low = _mm512_sub_ps(low, a);
-        high = _mm512_sub_ps(high, b);
-    }
-    _mm512_store_si512(out + (parts - 1) * TILE_BYTES, to_bf16(low, high));
-}
-
 /* Rows [t0, t1) of x, t0 a multiple of TILE; rows up to the next tile become zero. */
 ALWAYS_INLINE void pack_rows(const ifm_product *p, int64_t t0, int64_t t1, int parts,
                              void *packed)
@@ -170,4 +152,5 @@ void ifm_kern_amx(ifm_kern *table)
     FILL(BF16, 2)
 #undef FILL
     ifm_kern_amx_nk(table);
+    ifm_kern_amx_attend(table);
 }

@@ -37,6 +37,8 @@ size_t ifm_amx_packed_bytes_3(int64_t t, int64_t k);
 
 /* Fills in the ways of NK matrices: amx_nk.c. */
 void ifm_kern_amx_nk(ifm_kern *table);
+/* And that of attention: amx_attend.c. */
+void ifm_kern_amx_attend(ifm_kern *table);
 
 /* What was stored before is in memory before a tile instruction reads it: compilers do not
  * know that those read memory (GCC 12 names 8 of the 64 bytes of a configuration). */
@@ -65,6 +67,24 @@ static inline __m512 leading(__m512 x)
 {
     const __m512i mask = _mm512_set1_epi32((int)0xffff0000u);
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), mask));
+}
+
+/* 32 floats, given as two halves, to bf16, rounded. */
+static inline __m512i to_bf16(__m512 low, __m512 high)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* One row's 32 k to `parts` tiles, 1 kB apart. */
+ALWAYS_INLINE void split_row(__m512 low, __m512 high, int parts, unsigned char *out)
+{
+    for (int i = 0; i + 1 < parts; i++) {
+        const __m512 a = leading(low), b = leading(high);
+        _mm512_store_si512(out + i * TILE_BYTES, to_bf16(a, b));
+        low = _mm512_sub_ps(low, a);
+        high = _mm512_sub_ps(high, b);
+    }
+    _mm512_store_si512(out + (parts - 1) * TILE_BYTES, to_bf16(low, high));
 }
 
 /* Interleaves the leading halves of two rows of 16 columns: word 2n of column n is the

@@ -97,3 +97,27 @@ const ifm_way *ifm_kern_way(const ifm_kern *kern, ifm_layout layout, ifm_dtype d
             best = &ways[rank];
     return best;
 }
+
+const ifm_attend_way *ifm_kern_attend_way(const ifm_kern *kern, int64_t queries,
+                                          int64_t d)
+{
+    const ifm_attend_way *best = &kern->attend[IFM_WAY_ONE];
+    for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
+        const ifm_attend_way *way = &kern->attend[rank];
+        if (way->attend && way->from_queries <= queries &&
+            (way->max_d == 0 || d <= way->max_d))
+            best = way;
+    }
+    return best;
+}
+
+size_t ifm_kern_attend_bytes(const ifm_kern *kern, int64_t d)
+{
+    size_t most = 0;
+    for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
+        const ifm_attend_way *way = &kern->attend[rank];
+        if (way->attend && (way->max_d == 0 || d <= way->max_d))
+            most = way->bytes(d) > most ? way->bytes(d) : most;
+    }
+    return most;
+}

@@ -126,8 +126,21 @@ typedef struct ifm_attention {
     int64_t window;     /* positions that a row sees, its own included; 0: all */
     int64_t begin, end; /* begin a multiple of IFM_KEY_BLOCK; end ≤ P */
     float scale;
-    void *scratch; /* attend_bytes(D), 64-byte aligned */
+    void *scratch; /* of the way's `bytes`, 64-byte aligned */
 } ifm_attention;
+
+/* One way of computing it, good from so many queries T M on. */
+typedef struct ifm_attend_way {
+    /* NULL: there is no such way. Every row sees a position at least, or a part is asked
+     * for. */
+    void (*attend)(const ifm_attention *a);
+    size_t (*bytes)(int64_t d); /* of scratch */
+    int64_t from_queries;       /* least T M for which it is the fastest, ≥ 1 */
+    int64_t max_d;              /* greatest D, 0: any */
+    /* What queries, keys, values and weights may be off by, in proportion, where keys and
+     * values are f16; 0: f32's own roundings. */
+    float rounding;
+} ifm_attend_way;
 
 enum { IFM_KERN_PACK_ROWS = 32 };
 
@@ -164,9 +177,7 @@ typedef struct ifm_kern {
 
     void (*epilogue)(const ifm_epilogue *e);
 
-    /* Every row sees a position at least, unless `part` is given. */
-    void (*attend)(const ifm_attention *a);
-    size_t (*attend_bytes)(int64_t d); /* of scratch */
+    ifm_attend_way attend[IFM_WAY_COUNT];
 
     /* out[D] from parts[S][D + 2] of one query over ranges of positions, `stride` floats
      * apart, added in their order. One of them has seen something. */
@@ -189,6 +200,13 @@ typedef struct ifm_kern {
  * NULL: every table has a way from one row on. */
 const ifm_way *ifm_kern_way(const ifm_kern *kern, ifm_layout layout, ifm_dtype dtype,
                             int64_t t, bool exact);
+
+/* The way of `kern` for so many queries of width d. Never NULL. */
+const ifm_attend_way *ifm_kern_attend_way(const ifm_kern *kern, int64_t queries,
+                                          int64_t d);
+
+/* Bytes of scratch that any way wants for heads of width d. */
+size_t ifm_kern_attend_bytes(const ifm_kern *kern, int64_t d);
 
 /* The tables that this build has and this processor can run, worst first, at most `cap` of
  * them; returns how many there are. The first is always "scalar". */

@@ -45,8 +45,8 @@ static inline void fill_shared(ifm_kern *table)
     table->rms_norm = rms_norm;
     table->multiply = multiply;
     table->epilogue = epilogue;
-    table->attend = attend;
-    table->attend_bytes = attend_bytes;
+    table->attend[IFM_WAY_ONE] =
+        (ifm_attend_way){.attend = attend, .bytes = attend_bytes, .from_queries = 1};
     table->merge = merge;
     table->to_f16 = to_f16;
     table->argmax = argmax;

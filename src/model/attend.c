@@ -159,6 +159,11 @@ static ifm_attention attention_of(const head *self, const ifm_team *team)
     };
 }
 
+static void attend(const ifm_kern *kern, const ifm_attention *a)
+{
+    ifm_kern_attend_way(kern, a->t * a->group, a->d)->attend(a);
+}
+
 /* A run's positions in chunks; those before the first are seen by no row. */
 typedef struct chunks {
     int64_t first, n, length;
@@ -218,7 +223,7 @@ static void attend_chunks(const ifm_session *session, const ifm_team *team,
             a.part = part_of(&self, i % c.n, &stride);
             if (!remembered)
                 remember(&self, team->kern, a.begin, a.end);
-            team->kern->attend(&a);
+            attend(team->kern, &a);
         }
     }
 }
@@ -261,7 +266,7 @@ static void attend_heads(const ifm_session *session, const ifm_team *team,
         for (int64_t row = job->first; run_at(session, row, &asking); row += asking.n) {
             const head self = head_of(session, job, &asking, i);
             const ifm_attention a = attention_of(&self, team);
-            team->kern->attend(&a);
+            attend(team->kern, &a);
         }
     }
 }
@@ -311,7 +316,7 @@ static void attend_rows(const ifm_session *session, const ifm_team *team,
             ifm_attention a = attention_of(&self, team);
             a.t0 = row_at(&run, job->window, begin - at);
             a.t1 = end - at < cost ? row_at(&run, job->window, end - at) : run.n;
-            team->kern->attend(&a);
+            attend(team->kern, &a);
         }
     }
 }

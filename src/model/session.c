@@ -55,7 +55,7 @@ static ifm_dtype cached_as(const ifm_model *model, const ifm_session_options *op
 static size_t scratch_of(const ifm_model *model, int64_t width)
 {
     const size_t row = (size_t)width * sizeof(float);
-    const size_t attend = model->kern->attend_bytes(model->config.head_dim);
+    const size_t attend = ifm_kern_attend_bytes(model->kern, model->config.head_dim);
     size_t most = model->kern->scratch_bytes;
     most = most > row ? most : row;
     return most > attend ? most : attend;

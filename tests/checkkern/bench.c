@@ -23,6 +23,7 @@ typedef struct subject {
     void *packed; /* for the way */
     ifm_attention attention;
     float *x, *y;
+    void *kv; /* 2 DEPTH D numbers */
     unsigned char *w;
     void *scratch;
 } subject;
@@ -61,7 +62,8 @@ static void run_product(subject *s)
 
 static void run_attend(subject *s)
 {
-    s->kern->attend(&s->attention);
+    ifm_kern_attend_way(s->kern, s->attention.t * s->attention.group, D)
+        ->attend(&s->attention);
 }
 
 static void run_norm(subject *s)
@@ -145,8 +147,8 @@ static void bench_attention(subject *s, int64_t t, int64_t p, ifm_dtype dtype)
     const double positions = (double)t * (double)(first + 1 + p) / 2;
     s->attention = (ifm_attention){.q = s->x,
                                    .q_stride = GROUP * D,
-                                   .k = s->w,
-                                   .v = s->w + p * D * size,
+                                   .k = s->kv,
+                                   .v = (char *)s->kv + p * D * size,
                                    .dtype = dtype,
                                    .out = s->y,
                                    .out_stride = GROUP * D,
@@ -162,6 +164,24 @@ static void bench_attention(subject *s, int64_t t, int64_t p, ifm_dtype dtype)
              (int)p);
     line(name, time_of(run_attend, s), 2.0 * (double)(p * D * size),
          4 * GROUP * D * positions);
+}
+
+static void bench_depths(subject *s, check *c, ifm_dtype dtype)
+{
+    const int64_t n = 2 * DEPTH * D;
+    float *numbers = random_floats(c, n, 1);
+    s->kv = aligned_alloc(64, (size_t)n * sizeof *numbers);
+    memcpy(s->kv, numbers, (size_t)n * sizeof *numbers);
+    if (dtype == IFM_DTYPE_F16)
+        s->kern->to_f16(s->kv, numbers, n);
+    bench_attention(s, 1, 512, dtype);
+    bench_attention(s, 1, DEPTH, dtype);
+    if (s->kern != c->reference) {
+        bench_attention(s, ATTEND_ROWS, ATTEND_ROWS, dtype);
+        bench_attention(s, ATTEND_ROWS, DEPTH, dtype);
+    }
+    free(numbers);
+    free(s->kv);
 }
 
 void bench_table(const ifm_kern *table, const ifm_kern *scalar)
@@ -181,12 +201,8 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     line("gelu_new", time_of(run_gelu, &s), F * 4, F);
     line("argmax 50257", time_of(run_argmax, &s), 50257 * 4, 50257);
     line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257);
-    for (int dtype = IFM_DTYPE_F32; dtype <= IFM_DTYPE_F16 && table != scalar; dtype++) {
-        bench_attention(&s, 1, 512, (ifm_dtype)dtype);
-        bench_attention(&s, 1, DEPTH, (ifm_dtype)dtype);
-        bench_attention(&s, ATTEND_ROWS, ATTEND_ROWS, (ifm_dtype)dtype);
-        bench_attention(&s, ATTEND_ROWS, DEPTH, (ifm_dtype)dtype);
-    }
+    bench_depths(&s, &c, IFM_DTYPE_F32);
+    bench_depths(&s, &c, IFM_DTYPE_F16);
     bench_products(&s, 1);
     bench_products(&s, 6);
     if (table != scalar)
