@@ -1,5 +1,6 @@
 /* Opening a model: its config, its weights, the kernels that will compute it, and what it
  * is in a few numbers. */
+#include "model/label.h"
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -17,30 +18,6 @@ static const ifm_tensor *find_in_weights(const void *source, const char *name)
 static const char *left_out_of_weights(const void *source, const char *name)
 {
     return ifm_weights_left_out(source, name);
-}
-
-static bool ends_with(const char *text, const char *suffix)
-{
-    const size_t n = strlen(text), n_suffix = strlen(suffix);
-    return n > n_suffix && !strcmp(text + n - n_suffix, suffix);
-}
-
-/* The last part of a path, without trailing slashes or ".gguf"; a .safetensors file's name
- * says little ("model.safetensors"), so it is called after its directory. */
-static char *name_of(const char *path)
-{
-    char *whole = realpath(path, NULL);
-    char *text = whole ? whole : strdup(path);
-    if (!text)
-        return NULL;
-    if (ends_with(text, ".safetensors") && strrchr(text, '/'))
-        *strrchr(text, '/') = '\0';
-    else if (ends_with(text, ".gguf"))
-        text[strlen(text) - strlen(".gguf")] = '\0';
-    const char *slash = strrchr(text, '/');
-    char *name = strdup(slash && slash[1] ? slash + 1 : text);
-    free(text);
-    return name;
 }
 
 const ifm_family_ops *ifm_family_ops_of(ifm_family family)
@@ -127,7 +104,7 @@ static ifm_status open_parts(ifm_model *self, const char *path,
     if (status != IFM_OK)
         return status;
     self->path = strdup(path);
-    self->name = name_of(path);
+    self->name = ifm_model_label(path);
     if (!self->path || !self->name)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path);
     describe(self);

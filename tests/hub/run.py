@@ -574,6 +574,27 @@ class Here(HubCase):
         self.run_program("model", "verify", "org/gone", code=1)
 
 
+class Use(HubCase):
+    def test_a_pulled_model_runs(self):
+        """The bundled model, as if a hub had it."""
+        directory, files = os.path.join(SOURCE, "models", "counting"), {}
+        for name in os.listdir(directory):
+            with open(os.path.join(directory, name), "rb") as file:
+                files[name] = file.read()
+        self.hub.repositories["org/to-ten"] = Repository(files)
+        self.run_program("run", "-m", "org/to-ten", code=1)
+        self.pull("org/to-ten")
+        words = ("run", "-m", "org/to-ten", "--cold", "1", "--warm", "1", "-n", "4",
+                 "--json", "result.json")
+        done = subprocess.run([PROGRAM, *words], env=self.env, cwd=self.root,
+                              capture_output=True, text=True, timeout=TIME_LIMIT_S)
+        self.assertIn(done.returncode, (0, 3), done.stderr)  # 3: a busy machine
+        self.assertIn("model        to-ten", done.stdout)
+        self.assertIn("two, three", done.stdout)
+        done = self.run_program("tokenize", "-m", "org/to-ten", "one, two")
+        self.assertTrue(done.stdout)
+
+
 class Others(HubCase):
     """The cache is shared with Hugging Face's own tools."""
 
