@@ -53,9 +53,9 @@ IFM_API bool ifm_tokenizer_cached(const ifm_tokenizer *tokenizer);
 
 /* Encodes text[n_bytes] (UTF-8; invalid bytes are an error that names their offset) into
  * *ids, a heap array of *n_ids that the caller frees with free(). Empty text gives 0 ids
- * (or BOS). A tokenizer may be used by one thread at a time. Errors: FORMAT (invalid
- * UTF-8), UNSUPPORTED (a byte for which the vocabulary has no token), LIMIT (2 GiB of
- * text), NO_MEMORY. */
+ * (or BOS). A tokenizer may be used by one thread at a time. What the
+ * vocabulary has no token for, not even one for what is unknown, is left out, as others do
+ * it. Errors: FORMAT (invalid UTF-8), LIMIT (2 GiB of text; a hostile pattern), NO_MEMORY. */
 IFM_API ifm_status ifm_tokenizer_encode(ifm_tokenizer *tokenizer, const char *text,
                                         size_t n_bytes, unsigned flags, int32_t **ids,
                                         size_t *n_ids, ifm_error *err);

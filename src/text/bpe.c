@@ -74,7 +74,7 @@ typedef struct merging {
     const ifm_tables *tables;
     const char *word;
     size_t n;
-    int32_t last; /* the symbol that was laid out last, or NOTHING */
+    int32_t first, last; /* the symbols that were laid out first and last, or NOTHING */
     bool last_unknown;
     size_t n_heap;
     ifm_error *err;
@@ -112,29 +112,21 @@ static void add(merging *m, size_t at, int32_t id)
         (symbol){.id = id, .rank = NO_RANK, .previous = m->last, .next = NOTHING};
     if (m->last != NOTHING)
         symbols[m->last].next = (int32_t)at;
+    else
+        m->first = (int32_t)at;
     m->last = (int32_t)at;
     m->last_unknown = false;
 }
 
-static ifm_status fail_unknown(const merging *m, size_t at)
-{
-    return ifm_fail(m->err, IFM_ERR_UNSUPPORTED,
-                    "this model's vocabulary has no token for the byte 0x%02x, "
-                    "and none for what is unknown",
-                    (unsigned char)m->word[at]);
-}
-
-/* What has no token: the unknown one, once for neighbours if the rules say so. */
-static ifm_status add_unknown(merging *m, size_t at)
+/* What has no token: the unknown one, once for neighbours if the rules say so; nothing where
+ * there is no such token, as Hugging Face tokenizers and llama.cpp do it. */
+static void add_unknown(merging *m, size_t at)
 {
     const ifm_text_rules *rules = &m->tables->header->rules;
-    if (rules->unknown < 0)
-        return fail_unknown(m, at);
-    if (m->last_unknown && rules->fuse_unknown)
-        return IFM_OK;
+    if (rules->unknown < 0 || (m->last_unknown && rules->fuse_unknown))
+        return;
     add(m, at, rules->unknown);
     m->last_unknown = true;
-    return IFM_OK;
 }
 
 /* Whether all bytes of a character have tokens. */
@@ -147,7 +139,7 @@ static bool has_fallback(const merging *m, size_t at, size_t length)
     return h->rules.byte_fallback;
 }
 
-static ifm_status add_character(merging *m, size_t at, size_t length)
+static void add_character(merging *m, size_t at, size_t length)
 {
     const ifm_tables_header *h = m->tables->header;
     int32_t id = length == 1 ? h->byte_ids[(unsigned char)m->word[at]]
@@ -158,34 +150,31 @@ static ifm_status add_character(merging *m, size_t at, size_t length)
         for (size_t i = 0; i < length; i++)
             add(m, at + i, h->fallback_ids[(unsigned char)m->word[at + i]]);
     else
-        return add_unknown(m, at);
-    return IFM_OK;
+        add_unknown(m, at);
 }
 
 /* Lays the word out as symbols, bytes or characters. */
-static ifm_status lay_out(merging *m)
+static void lay_out(merging *m)
 {
     const ifm_tables_header *h = m->tables->header;
     const unsigned char *p = (const unsigned char *)m->word;
-    ifm_status st = IFM_OK;
     ifm_utf8_kind kind;
-    for (size_t i = 0, length = 1; st == IFM_OK && i < m->n; i += length) {
+    for (size_t i = 0, length = 1; i < m->n; i += length) {
         if (h->rules.by_character) {
             length = ifm_utf8_step(p + i, m->n - i, &kind);
-            st = add_character(m, i, length);
+            add_character(m, i, length);
         } else if (h->byte_ids[p[i]] >= 0) {
             add(m, i, h->byte_ids[p[i]]);
         } else {
-            st = add_unknown(m, i);
+            add_unknown(m, i);
         }
     }
-    return st;
 }
 
 static void merge_all(merging *m)
 {
     symbol *symbols = m->bpe->symbols;
-    for (int32_t at = 0; at != NOTHING; at = symbols[at].next)
+    for (int32_t at = m->first; at != NOTHING; at = symbols[at].next)
         consider(m, at);
     while (m->n_heap > 0) {
         uint64_t candidate = heap_pop(m->bpe->heap, &m->n_heap);
@@ -219,10 +208,8 @@ static ifm_status give_out(merging *m, int32_t at, ifm_ids *out)
             given = ifm_ids_push(out, fallback[(unsigned char)m->word[i]]);
     } else {
         int32_t unknown = m->tables->header->rules.unknown;
-        if (unknown < 0)
-            return fail_unknown(m, (size_t)at);
         bool again = out->n > 0 && out->data[out->n - 1] == unknown;
-        given = (again && m->tables->header->rules.fuse_unknown) ||
+        given = unknown < 0 || (again && m->tables->header->rules.fuse_unknown) ||
                 ifm_ids_push(out, unknown);
     }
     return given ? IFM_OK
@@ -232,15 +219,19 @@ static ifm_status give_out(merging *m, int32_t at, ifm_ids *out)
 ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
                          size_t n, ifm_ids *out, ifm_error *err)
 {
-    merging m = {
-        .bpe = self, .tables = tables, .word = word, .n = n, .last = NOTHING, .err = err};
+    merging m = {.bpe = self,
+                 .tables = tables,
+                 .word = word,
+                 .n = n,
+                 .first = NOTHING,
+                 .last = NOTHING,
+                 .err = err};
     if (!reserve(self, n))
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a word of %zu bytes", n);
-    ifm_status st = lay_out(&m);
-    if (st != IFM_OK)
-        return st;
+    ifm_status st = IFM_OK;
+    lay_out(&m);
     merge_all(&m);
-    for (int32_t at = 0; st == IFM_OK && at != NOTHING; at = self->symbols[at].next)
+    for (int32_t at = m.first; st == IFM_OK && at != NOTHING; at = self->symbols[at].next)
         st = give_out(&m, at, out);
     return st;
 }

@@ -35,8 +35,8 @@ void ifm_bpe_shrink(ifm_bpe *self);
 int32_t ifm_bpe_find_whole(const ifm_tables *tables, const char *word, size_t n);
 
 /* Appends the tokens that word[n], valid UTF-8 if merging begins with characters, merges
- * to; n ≥ 1, n < 2^31. Errors: UNSUPPORTED (a byte for which the vocabulary has no token),
- * NO_MEMORY. */
+ * to; n ≥ 1, n < 2^31. What has no token, where there is none for what is unknown either, is
+ * left out. Errors: NO_MEMORY. */
 ifm_status ifm_bpe_merge(ifm_bpe *self, const ifm_tables *tables, const char *word,
                          size_t n, ifm_ids *out, ifm_error *err);
 

@@ -316,10 +316,6 @@ static ifm_status mark_whole(const ifm_lexicon *self, block *b, ifm_error *err)
         ids.n = 0;
         st = ifm_bpe_merge(&bpe, &b->view, self->text.data + token->start, token->length,
                            &ids, err);
-        if (st == IFM_ERR_UNSUPPORTED) { /* bytes that are no tokens themselves */
-            st = IFM_OK;
-            continue;
-        }
         if (ids.n == 1 && ids.data[0] == (int32_t)i)
             flags[i] |= IFM_TOKEN_WHOLE;
     }

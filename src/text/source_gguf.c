@@ -212,7 +212,8 @@ static ifm_status read_special(gguf_reader *r)
     ifm_text_rules *rules = &r->lexicon->rules;
     read_id(r, KEY "bos_token_id", &rules->bos);
     read_id(r, KEY "eos_token_id", &rules->eos);
-    read_id(r, KEY "unknown_token_id", &rules->unknown);
+    if (rules->by_score) /* llama.cpp: byte-level BPE leaves out what has no token */
+        read_id(r, KEY "unknown_token_id", &rules->unknown);
     ifm_gguf_get_bool(r->gguf, KEY "add_bos_token", &r->add_bos);
     ifm_gguf_get_bool(r->gguf, KEY "add_eos_token", &r->add_eos);
     ifm_status st = IFM_OK;

@@ -26,7 +26,7 @@
 
 /* To be raised with every change of the layout, of the hash functions, of what patterns are
  * translated to, or of what the compiler makes of the same source files. */
-enum { IFM_TABLES_VERSION = 3 };
+enum { IFM_TABLES_VERSION = 4 };
 
 enum {
     IFM_ID_MASK = (1 << 21) - 1,
@@ -87,7 +87,7 @@ enum {
 /* What a tokenizer does besides looking up. */
 typedef struct ifm_text_rules {
     int32_t bos, eos; /* -1: none */
-    int32_t unknown;  /* for what has no token; -1: such a text is an error */
+    int32_t unknown;  /* for what has no token; -1: it is left out */
     int32_t prefix[IFM_MAX_AFFIXES]; /* put in front with IFM_ENCODE_BOS */
     int32_t suffix[IFM_MAX_AFFIXES]; /* put behind with IFM_ENCODE_EOS */
     uint8_t n_prefix, n_suffix;
