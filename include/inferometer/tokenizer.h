@@ -92,6 +92,43 @@ IFM_API size_t ifm_detokenizer_push(ifm_detokenizer *self, int32_t id, char *out
 /* What is left at the end: U+FFFD if half a character is held, else nothing. */
 IFM_API size_t ifm_detokenizer_flush(ifm_detokenizer *self, char *out, size_t cap);
 
+/* ---- chat ------------------------------------------------------------------------------
+ *
+ * A chat model was trained on conversations in a form of its own, which its files describe as
+ * a Jinja template. Templates are recognised here, not run: the ones that most models use
+ * are known by their text, and by name. */
+
+typedef struct ifm_chat ifm_chat;
+
+typedef struct ifm_chat_message {
+    const char *role;    /* "system" (only first), "user", "assistant" */
+    const char *content; /* UTF-8 */
+    size_t n_content;
+} ifm_chat_message;
+
+/* The template `name` (ifm_chat_names), or with NULL the one of the tokenizer's model. The
+ * tokenizer, from which the texts of BOS and EOS are taken, may be NULL when a name is given.
+ * Both may go away before *out, which the caller closes. Errors: NOT_FOUND (the model has no
+ * template), UNSUPPORTED (one that is not known; the message lists those that are), ARGUMENT
+ * (no such name), IO, FORMAT, NO_MEMORY. */
+IFM_API ifm_status ifm_chat_open(const ifm_tokenizer *tokenizer, const char *name,
+                                 ifm_chat **out, ifm_error *err);
+IFM_API void ifm_chat_close(ifm_chat *chat);
+/* Its name, static. */
+IFM_API const char *ifm_chat_name(const ifm_chat *chat);
+/* The names of all templates; NULL behind the last. */
+IFM_API const char *const *ifm_chat_names(void);
+
+/* Writes messages[n] as the model knows conversations, BOS included where the template has
+ * it, ready for ifm_tokenizer_encode with IFM_ENCODE_DEFAULT. With `answer`, it ends where
+ * the assistant's next words begin. *text is a heap string of *n_text bytes, terminated, that
+ * the caller frees. What the contents say is not checked: a special token in them is one.
+ * Thread-safe. Errors: ARGUMENT (a role, or an order of roles, that the template does not
+ * have), NO_MEMORY. */
+IFM_API ifm_status ifm_chat_format(const ifm_chat *chat, const ifm_chat_message *messages,
+                                   size_t n, bool answer, char **text, size_t *n_text,
+                                   ifm_error *err);
+
 #ifdef __cplusplus
 }
 #endif
