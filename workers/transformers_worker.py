@@ -258,7 +258,11 @@ class Run:
         self.ids = []
         for sequence in self.sequences:
             ids = sequence.get("ids")
-            self.ids.append(ids if ids is not None else tokenizer(sequence["prompt"])["input_ids"])
+            if ids is None:
+                # What a chat template wrote brings its BOS: a second one is nobody's wish.
+                bare = not sequence["prompt"].startswith(tokenizer.bos_token or "\0")
+                ids = tokenizer(sequence["prompt"], add_special_tokens=bare)["input_ids"]
+            self.ids.append(ids)
         if not all(self.ids):
             raise Failure("ERR_ARGUMENT", "a prompt is empty: the model needs a token to begin with")
         longest = max(map(len, self.ids))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -33,6 +34,7 @@ static const ifm_option options[] = {
      "read the prompt from a file (- for standard input), less one line feed at its end"},
     {"prompt-ids", 0, IFM_OPTION_STRING, "IDS", 0, 0, NULL, REQUEST,
      "token ids instead of a text: 1,2,3"},
+    IFM_CHAT_OPTIONS(REQUEST),
     {"max-new-tokens", 'n', IFM_OPTION_INT, "N", 1, 1000000, "20", REQUEST,
      "how many tokens to generate"},
     {"ignore-eos", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, REQUEST,
@@ -338,6 +340,8 @@ const ifm_command ifm_command_run = {
         "from disk\n"
         "inferometer run -m ./gpt2 --target native,transformers --cold 3 --warm 10\tour "
         "engine beside Hugging Face Transformers\n"
+        "inferometer run -m smollm2 --chat -p \"Name a bird\"\ta message to a chat "
+        "model\n"
         "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text as "
         "it is made, and pictures\n",
     IFM_OPTIONS(options),

@@ -6,10 +6,13 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/input.h"
 #include "hub/resolve.h"
 #include "inferometer/tokenizer.h"
+#include "os/file.h"
+#include "text/json.h"
 #include "text/utf8.h"
 
 enum { INPUT_LIMIT = INT32_MAX };
@@ -206,14 +209,59 @@ static ifm_status read_text(const ifm_arguments *a, ifm_buffer *text, ifm_error 
                         "nothing to %s: write a text, or - to read standard input",
                         ifm_arguments_flag(a, "decode") ? "decode" : "tokenize");
     if (ifm_arguments_flag(a, "decode") &&
-        (ifm_arguments_flag(a, "ids") || ifm_arguments_flag(a, "plain")))
-        return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "--decode writes text: --ids and --plain do not go with it");
+        (ifm_arguments_flag(a, "ids") || ifm_arguments_flag(a, "plain") ||
+         ifm_chat_wanted(a)))
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--decode writes text: --ids, --plain and --chat do not go with it");
+    if (ifm_arguments_flag(a, "plain") && ifm_chat_wanted(a))
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "a chat template is special tokens around a text: --plain does not go "
+            "with it");
     if (strcmp(a->positional[0], "-") == 0)
         return ifm_read_stdin(text, INPUT_LIMIT, err);
     ifm_buffer_puts(text, a->positional[0]);
     return text->failed ? ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the text")
                         : IFM_OK;
+}
+
+/* A directory with a tokenizer needs no model in it. */
+static bool has_tokenizer(const char *directory)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.json"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+        char *path = ifm_text_path(directory, names[i]);
+        found = path != NULL && ifm_file_exists(path);
+        free(path);
+    }
+    return found;
+}
+
+static ifm_status resolve(const char *name, char **path, ifm_error *err)
+{
+    if (name == NULL || !ifm_file_is_directory(name) || !has_tokenizer(name))
+        return ifm_hub_resolve(name, path, err);
+    *path = strdup(name);
+    return *path != NULL ? IFM_OK
+                         : ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for a path");
+}
+
+/* The text becomes a message of the user, and that a conversation. */
+static ifm_status apply_chat(const ifm_arguments *a, const char *path, ifm_buffer *text,
+                             ifm_error *err)
+{
+    char *chat = NULL;
+    size_t n = 0;
+    if (!ifm_chat_wanted(a))
+        return IFM_OK;
+    ifm_status st =
+        ifm_chat_apply(a, path, ifm_buffer_text(text), text->length, &chat, &n, err);
+    ifm_buffer_clear(text);
+    ifm_buffer_append(text, chat, n);
+    free(chat);
+    return st;
 }
 
 static int run_tokenize(const ifm_arguments *arguments)
@@ -224,7 +272,9 @@ static int run_tokenize(const ifm_arguments *arguments)
     char *path = NULL;
     ifm_status st = read_text(arguments, &text, &err);
     if (st == IFM_OK)
-        st = ifm_hub_resolve(ifm_arguments_string(arguments, "model"), &path, &err);
+        st = resolve(ifm_arguments_string(arguments, "model"), &path, &err);
+    if (st == IFM_OK)
+        st = apply_chat(arguments, path, &text, &err);
     if (st == IFM_OK)
         st = ifm_tokenizer_open(path, NULL, &tokenizer, &err);
     if (st == IFM_OK)
@@ -242,7 +292,9 @@ static const ifm_option options[] = {
      .letter = 'm',
      .type = IFM_OPTION_STRING,
      .argument = "MODEL",
-     .help = "whose tokenizer (default: the bundled model)"},
+     .help =
+         "whose tokenizer: a directory, a .gguf file, or a name (default: the bundled "
+         "model)"},
     {.name = "ids",
      .type = IFM_OPTION_FLAG,
      .help = "print only the ids, on one line with spaces between"},
@@ -252,6 +304,7 @@ static const ifm_option options[] = {
     {.name = "decode",
      .type = IFM_OPTION_FLAG,
      .help = "TEXT is ids: write the exact bytes that they stand for"},
+    IFM_CHAT_OPTIONS(NULL),
 };
 
 const ifm_command ifm_command_tokenize = {
@@ -263,9 +316,12 @@ const ifm_command ifm_command_tokenize = {
         "Encodes as run does: with a beginning-of-sequence token if the model's rule "
         "says so, and with special tokens in the text recognised. \"-\" reads standard "
         "input to its end, as it is.",
-    .examples = "inferometer tokenize 'one, two'\tids, places and pieces\n"
-                "inferometer tokenize --ids - < prompt.txt\tthe ids of a file\n"
-                "inferometer tokenize --decode '530, 11'\tback to text\n",
+    .examples =
+        "inferometer tokenize 'one, two'\tids, places and pieces\n"
+        "inferometer tokenize --ids - < prompt.txt\tthe ids of a file\n"
+        "inferometer tokenize --decode '530, 11'\tback to text\n"
+        "inferometer tokenize -m smollm2 --chat 'Hello'\ta message as a chat model "
+        "gets it\n",
     IFM_OPTIONS(options),
     .run = run_tokenize,
 };

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/chat.h"
 #include "cli/input.h"
 #include "hub/resolve.h"
 #include "inferometer/inferometer.h"
@@ -71,6 +72,10 @@ static ifm_status read_prompt(ifm_run_setup *self, const ifm_arguments *a, ifm_e
     if (n > 1)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--prompt, --prompt-file and --prompt-ids exclude each other");
+    if (ifm_arguments_given(a, "prompt-ids") && ifm_chat_wanted(a))
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--prompt-ids are no text: a chat template does not go with them");
     if (ifm_arguments_given(a, "prompt-file"))
         return read_prompt_file(self, ifm_arguments_string(a, "prompt-file"), err);
     if (ifm_arguments_given(a, "prompt-ids"))
@@ -78,6 +83,18 @@ static ifm_status read_prompt(ifm_run_setup *self, const ifm_arguments *a, ifm_e
     self->request.prompt = ifm_arguments_string(a, "prompt");
     self->request.n_prompt = strlen(self->request.prompt);
     return IFM_OK;
+}
+
+/* The prompt is a message: *request gets what the model knows as a conversation. */
+static ifm_status apply_chat(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
+{
+    ifm_target_request *r = &self->request;
+    if (!ifm_chat_wanted(a))
+        return IFM_OK;
+    ifm_status st = ifm_chat_apply(a, self->model_path, r->prompt, r->n_prompt,
+                                   &self->chat_prompt, &r->n_prompt, err);
+    r->prompt = self->chat_prompt;
+    return st;
 }
 
 /* ---- the other options ------------------------------------------------------------ */
@@ -230,6 +247,8 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
                                       &self->n_choices, err);
     if (st == IFM_OK)
         st = resolve(self, ifm_arguments_string(a, "model"), err);
+    if (st == IFM_OK)
+        st = apply_chat(self, a, err);
     self->python = ifm_arguments_string(a, "python");
     self->model = (ifm_worker_model){
         .path = self->model_path,
@@ -252,6 +271,7 @@ void ifm_run_setup_deinit(ifm_run_setup *self)
     ifm_target_choices_free(self->choices, self->n_choices);
     free(self->model_path);
     free(self->file_prompt);
+    free(self->chat_prompt);
     free(self->ids);
     *self = (ifm_run_setup){0};
 }

@@ -8,6 +8,7 @@
 typedef struct ifm_run_setup {
     char *model_path;
     char *file_prompt; /* heap: what --prompt-file held */
+    char *chat_prompt; /* heap: the prompt as the chat template has it */
     int32_t *ids;      /* heap: --prompt-ids */
     ifm_worker_model model;
     ifm_target_choice choices[IFM_TARGETS_MAX];
