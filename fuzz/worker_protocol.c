@@ -31,15 +31,20 @@ static void check(const ifm_record *record)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const ifm_sequence batch[2] = {{.max_new_tokens = 4}, {.max_new_tokens = 2}};
+    const bool several = size > 0 && (data[0] & 4) != 0;
     const ifm_target_request request = {.max_new_tokens = 4,
-                                        .logprobs = size > 0 ? data[0] & 1 : 0};
+                                        .logprobs = size > 0 ? data[0] & 1 : 0,
+                                        .sequences = several ? batch : NULL,
+                                        .n_sequences = several ? 2 : 0};
     ifm_run run = {0};
-    ifm_record *record = ifm_run_add(&run);
-    if (record == NULL)
+    if (ifm_run_add(&run) == NULL || ifm_run_add(&run) == NULL)
         return 0;
     ifm_collector collector;
     bool cold = size > 0 && (data[0] & 2) != 0;
-    ifm_collector_init(&collector, record, &request, 0, cold, (ifm_time){ORIGIN_NS});
+    if (ifm_collector_init(&collector, run.records, &request, 0, cold,
+                           (ifm_time){ORIGIN_NS}, NULL) != IFM_OK)
+        abort();
     const char *at = (const char *)data, *end = at + size;
     ifm_status st = IFM_OK;
     while (st == IFM_OK && at < end) {
@@ -58,8 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         at += n + 1;
     }
-    if (collector.done)
-        check(record);
+    for (size_t i = 0; collector.done && i < ifm_target_records(&request); i++)
+        check(&run.records[i]);
     ifm_collector_deinit(&collector);
     ifm_run_deinit(&run);
     return 0;

@@ -191,8 +191,10 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
     ifm_status st = open_targets(setup, set, targets, err);
     if (st == IFM_OK) {
         ifm_host_time before = ifm_host_cpu_time();
-        st = ifm_plan_run(&plan, targets, set->n, &setup->request, set->runs, &failed,
-                          err);
+        ifm_subject subjects[IFM_TARGETS_MAX];
+        for (size_t k = 0; k < set->n; k++)
+            subjects[k] = (ifm_subject){targets[k], &setup->request, 1, &set->runs[k]};
+        st = ifm_plan_run(&plan, subjects, set->n, &failed, err);
         double steal = ifm_host_steal_frac(before, ifm_host_cpu_time());
         for (size_t k = 0; k < set->n; k++)
             set->runs[k].host.steal_frac = steal;

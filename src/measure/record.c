@@ -15,6 +15,12 @@ const char *ifm_phase_name(ifm_phase phase)
     return (unsigned)phase < IFM_PHASE_COUNT ? names[phase] : "unknown";
 }
 
+const char *ifm_padding_name(ifm_padding padding)
+{
+    static const char *const names[] = {"none", "left", "right"};
+    return (unsigned)padding < 3 ? names[padding] : "unknown";
+}
+
 const char *ifm_start_name(ifm_start start)
 {
     switch (start) {
@@ -100,12 +106,27 @@ bool ifm_run_trustworthy(const ifm_run *run)
     return !run->incomplete;
 }
 
-int64_t ifm_run_input_tokens(const ifm_run *run)
+ifm_input_tokens ifm_run_input_tokens(const ifm_run *run, int32_t *lengths, size_t cap)
 {
-    for (size_t i = 0; i < run->n_records; i++)
-        if (run->records[i].n_input > 0)
-            return (int64_t)run->records[i].n_input;
-    return -1;
+    ifm_input_tokens all = {0};
+    size_t first = 0;
+    while (first < run->n_records && run->records[first].n_input == 0)
+        first++;
+    for (size_t i = first; i < run->n_records; i++) {
+        const ifm_record *r = &run->records[i];
+        if (r->id != run->records[first].id)
+            break;
+        const int64_t n = (int64_t)r->n_input;
+        if (lengths != NULL && all.batch_size < cap)
+            lengths[all.batch_size] = (int32_t)n;
+        all.batch_size++;
+        all.real += n;
+        all.padded = n > all.padded ? n : all.padded;
+    }
+    all.total = run->workload.padding == IFM_PADDING_NONE
+                    ? all.real
+                    : all.padded * (int64_t)all.batch_size;
+    return all;
 }
 
 static void free_texts(char **texts, size_t n)
@@ -127,6 +148,7 @@ void ifm_run_deinit(ifm_run *run)
     free(run->warnings);
     free_texts(run->command, run->n_command);
     free_texts(run->workload.prompts, run->workload.n_prompts);
+    free_texts(run->workload.prompt_names, run->workload.n_prompts);
     free(run->workload.prompt_bytes);
     char *texts[] = {
         run->host.cpu,          run->host.os,

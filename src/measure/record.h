@@ -17,6 +17,19 @@ typedef enum ifm_start { IFM_START_COLD, IFM_START_WARMUP, IFM_START_WARM } ifm_
 /* "cold", "warmup", "warm". */
 const char *ifm_start_name(ifm_start start);
 
+/* How the sequences of a batch are laid out: each with its own positions alone, or all as
+ * long as the longest, with positions computed that belong to nobody. */
+typedef enum ifm_padding {
+    IFM_PADDING_NONE,
+    IFM_PADDING_LEFT,
+    IFM_PADDING_RIGHT,
+} ifm_padding;
+
+enum { IFM_BATCH_MAX = 256 }; /* sequences of a batch */
+
+/* "none", "left", "right". */
+const char *ifm_padding_name(ifm_padding padding);
+
 /* What the operating system did during a phase. -1: not known on this system. */
 typedef struct ifm_phase_io {
     int64_t major_faults, minor_faults;
@@ -32,8 +45,9 @@ typedef struct ifm_streamer {
 } ifm_streamer;
 
 typedef struct ifm_record {
-    int32_t id;
+    int32_t id;       /* of the request; the sequences of a batch share it */
     int32_t sequence; /* position in a batch */
+    int32_t prompt;   /* which of the workload's */
     ifm_start start;
     bool ok;
     char *error; /* one line, when not ok */
@@ -100,7 +114,11 @@ typedef struct ifm_target_facts {
 typedef struct ifm_workload {
     char **prompts; /* [n_prompts] texts; NULL entries where only ids were given */
     size_t *prompt_bytes;
+    char *
+        *prompt_names; /* [n_prompts] what a file of prompts calls them; NULL: nothing */
     size_t n_prompts;
+    int32_t batch_size; /* sequences of a request */
+    ifm_padding padding;
     int32_t max_new_tokens;
     ifm_sampling sampling;
     bool ignore_eos;
@@ -138,7 +156,13 @@ ifm_record *ifm_run_add(ifm_run *run);
 void ifm_run_warn(ifm_run *run, const char *code, bool spoils, const char *format, ...)
     IFM_PRINTF(4, 5);
 bool ifm_run_trustworthy(const ifm_run *run);
-/* Tokens of the prompt, as the first request that came so far saw it; -1: none did. */
-int64_t ifm_run_input_tokens(const ifm_run *run);
+/* Tokens of the prompts of a batch, as the first request that came so far saw them. */
+typedef struct ifm_input_tokens {
+    size_t batch_size;   /* 0: no request has come so far */
+    int64_t padded;      /* positions of each sequence with padding, the longest's */
+    int64_t total, real; /* positions of all sequences, padding included, and without */
+} ifm_input_tokens;
+/* lengths, if not NULL, gets the tokens of up to `cap` sequences. */
+ifm_input_tokens ifm_run_input_tokens(const ifm_run *run, int32_t *lengths, size_t cap);
 
 #endif

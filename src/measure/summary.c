@@ -146,6 +146,27 @@ static ifm_stats pooled_handovers(const ifm_run *run, ifm_start start, double *s
     return ifm_stats_of(scratch, n);
 }
 
+/* Sequences of a request stand one after another and share its id. */
+static ifm_stats per_batch(const ifm_run *run, ifm_start start, double *scratch)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_records;) {
+        const int32_t id = run->records[i].id;
+        int64_t tokens = 0, last = 0;
+        bool ok = true;
+        for (; i < run->n_records && run->records[i].id == id; i++) {
+            const ifm_record *r = &run->records[i];
+            ok = ok && counts(r, start) && r->n_tokens > 0;
+            tokens += (int64_t)r->n_tokens;
+            if (ok && r->token_ns[r->n_tokens - 1] > last)
+                last = r->token_ns[r->n_tokens - 1];
+        }
+        if (ok && last > 0)
+            scratch[n++] = 1e9 * (double)tokens / (double)last;
+    }
+    return ifm_stats_of(scratch, n);
+}
+
 ifm_status ifm_summary_of(const ifm_run *run, ifm_start start, ifm_summary *out,
                           ifm_error *err)
 {
@@ -167,6 +188,7 @@ ifm_status ifm_summary_of(const ifm_run *run, ifm_start start, ifm_summary *out,
         out->phase[p] = per_request(run, start, phase_value, p, scratch);
     out->tokens_per_s = per_request(run, start, generating_rate, 0, scratch);
     out->output_tokens_per_s = per_request(run, start, output_rate, 0, scratch);
+    out->batch_tokens_per_s = per_batch(run, start, scratch);
     out->handover = pooled_handovers(run, start, scratch);
     free(scratch);
     return IFM_OK;

@@ -31,6 +31,8 @@ typedef struct ifm_summary {
     ifm_stats metric[IFM_METRIC_COUNT];
     ifm_stats tokens_per_s;        /* 1 / TPOT, per request: the rate while generating */
     ifm_stats output_tokens_per_s; /* output tokens / E2EL, per request */
+    /* Per request, all its sequences together: output tokens / the longest E2EL. */
+    ifm_stats batch_tokens_per_s;
     ifm_stats phase[IFM_PHASE_COUNT];
     ifm_stats handover; /* generation thread → consumer, pooled over tokens */
 } ifm_summary;

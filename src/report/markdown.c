@@ -79,12 +79,15 @@ static void put_workload(ifm_buffer *out, const ifm_run *run)
     ifm_text_sampling(out, &w->sampling);
     ifm_buffer_printf(out, ", %s load, page cache %s |\n",
                       w->load_eager ? "eager" : "lazy", w->evict ? "evicted" : "kept");
-    long long n = (long long)ifm_run_input_tokens(run);
-    if (n >= 0)
-        ifm_buffer_printf(out,
-                          "| input | batch size 1, tokens per sequence %lld, total with "
-                          "padding %lld, real %lld |\n",
-                          n, n, n);
+    int32_t lengths[IFM_BATCH_MAX];
+    const ifm_input_tokens n = ifm_run_input_tokens(run, lengths, IFM_BATCH_MAX);
+    if (n.batch_size > 0) {
+        ifm_buffer_printf(out, "| input | batch size %zu, tokens per sequence ",
+                          n.batch_size);
+        ifm_text_lengths(out, lengths, n.batch_size);
+        ifm_buffer_printf(out, ", total with padding %lld, real %lld |\n",
+                          (long long)n.total, (long long)n.real);
+    }
     const ifm_record *r = ifm_report_median_request(run, IFM_START_WARM);
     if (r == NULL)
         r = ifm_report_median_request(run, IFM_START_COLD);

@@ -59,22 +59,35 @@ void ifm_page_input(ifm_page *p)
     const ifm_workload *w = &p->run->workload;
     ifm_page_end(p);
     ifm_page_label(p, "prompt");
+    if (w->n_prompts > 1)
+        ifm_buffer_printf(&p->out, "%zu of them, the first: ", w->n_prompts);
     if (w->n_prompts > 0 && w->prompts[0] != NULL)
-        ifm_text_one_line(&p->out, w->prompts[0], w->prompt_bytes[0],
-                          (size_t)(p->width - IFM_PAGE_LABEL - 2), p->unicode);
+        ifm_text_one_line(
+            &p->out, w->prompts[0], w->prompt_bytes[0],
+            (size_t)(p->width - IFM_PAGE_LABEL - (w->n_prompts > 1 ? 30 : 2)),
+            p->unicode);
     else
         ifm_buffer_puts(&p->out, "given as token ids");
     ifm_page_end(p);
-    long long n = (long long)ifm_run_input_tokens(p->run);
-    if (n < 0)
+    int32_t lengths[IFM_BATCH_MAX];
+    const ifm_input_tokens n = ifm_run_input_tokens(p->run, lengths, IFM_BATCH_MAX);
+    if (n.batch_size == 0)
         return;
+    ifm_buffer line = {0};
     ifm_page_label(p, "input");
-    ifm_buffer_printf(&p->out, "batch size %d%stokens per sequence %lld\n", 1,
-                      ifm_page_dot(p), n);
+    ifm_buffer_printf(&line, "batch size %zu%stokens per sequence ", n.batch_size,
+                      ifm_page_dot(p));
+    ifm_text_lengths(&line, lengths, n.batch_size);
+    ifm_page_wrapped(p, ifm_buffer_text(&line), IFM_PAGE_LABEL + 2);
+    ifm_buffer_deinit(&line);
     ifm_page_label(p, "");
-    ifm_buffer_printf(
-        &p->out, "total input tokens, padding included %lld%sreal input tokens %lld\n", n,
-        ifm_page_dot(p), n);
+    ifm_buffer_printf(&p->out,
+                      "total input tokens, padding included %lld%sreal input tokens %lld",
+                      (long long)n.total, ifm_page_dot(p), (long long)n.real);
+    if (n.total > n.real)
+        ifm_buffer_printf(&p->out, "%swaste %.0f%%", ifm_page_dot(p),
+                          100 * (1 - (double)n.real / (double)n.total));
+    ifm_page_end(p);
 }
 
 /* What the last request that went well said: with a seed all say the same. */

@@ -215,6 +215,15 @@ void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t colum
     }
 }
 
+void ifm_text_lengths(ifm_buffer *out, const int32_t *lengths, size_t n)
+{
+    enum { SHOWN = 16 };
+    for (size_t i = 0; i < n && i < SHOWN; i++)
+        ifm_buffer_printf(out, "%s%d", i > 0 ? ", " : "", lengths[i]);
+    if (n > SHOWN)
+        ifm_buffer_printf(out, " and %zu more", n - SHOWN);
+}
+
 void ifm_text_sampling(ifm_buffer *out, const ifm_sampling *s)
 {
     if (!(s->temperature > 0)) {

@@ -44,6 +44,9 @@ void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t colum
 /* Characters (code points) of UTF-8 text. */
 size_t ifm_text_columns(const char *text);
 
+/* "6", or "3, 6, 11": at most sixteen of the lengths of a batch, then how many more. */
+void ifm_text_lengths(ifm_buffer *out, const int32_t *lengths, size_t n);
+
 /* "greedy", or "temperature 0.8, top-k 40, …, seed 7". */
 void ifm_text_sampling(ifm_buffer *out, const ifm_sampling *sampling);
 

@@ -121,6 +121,18 @@ static json_t *prompts(const ifm_workload *w)
     return ifm_json_whole(array, w->n_prompts);
 }
 
+/* What a file of prompts calls them; null where it says nothing. */
+static json_t *prompt_names(const ifm_workload *w)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < w->n_prompts; i++) {
+        const char *name = w->prompt_names != NULL ? w->prompt_names[i] : NULL;
+        json_array_append_new(array, name != NULL ? ifm_json_text(name, strlen(name))
+                                                  : json_null());
+    }
+    return ifm_json_whole(array, w->n_prompts);
+}
+
 static json_t *sampling(const ifm_sampling *s)
 {
     ifm_fields f = ifm_fields_new();
@@ -135,19 +147,20 @@ static json_t *sampling(const ifm_sampling *s)
     return ifm_fields_take(&f);
 }
 
-/* The prompt's tokens as the first request saw them. One sequence is never padded. */
+/* The prompts' tokens as the first request saw them. */
 static json_t *input_tokens(const ifm_run *run)
 {
-    int64_t n = ifm_run_input_tokens(run);
-    if (n < 0)
+    int32_t lengths[IFM_BATCH_MAX];
+    const ifm_input_tokens n = ifm_run_input_tokens(run, lengths, IFM_BATCH_MAX);
+    if (n.batch_size == 0)
         return json_null();
-    int32_t per_sequence = (int32_t)n;
     ifm_fields f = ifm_fields_new();
-    ifm_fields_int(&f, "batch_size", 1);
-    ifm_fields_set(&f, "per_sequence", ifm_json_ints32(&per_sequence, 1));
-    ifm_fields_int(&f, "padded_length", n);
-    ifm_fields_int(&f, "total_including_padding", n);
-    ifm_fields_int(&f, "total_real", n);
+    ifm_fields_int(&f, "batch_size", (int64_t)n.batch_size);
+    ifm_fields_set(&f, "per_sequence", ifm_json_ints32(lengths, n.batch_size));
+    ifm_fields_int(&f, "padded_length", n.padded);
+    ifm_fields_int(&f, "total_including_padding", n.total);
+    ifm_fields_int(&f, "total_real", n.real);
+    ifm_fields_real(&f, "padding_waste_frac", 1 - (double)n.real / (double)n.total);
     return ifm_fields_take(&f);
 }
 
@@ -157,7 +170,9 @@ static json_t *workload(const ifm_run *run)
     ifm_fields f = ifm_fields_new();
     ifm_fields_set(&f, "prompts", prompts(w));
     ifm_fields_int(&f, "max_new_tokens", w->max_new_tokens);
-    ifm_fields_text(&f, "padding", "none");
+    ifm_fields_set(&f, "prompt_ids", prompt_names(w));
+    ifm_fields_int(&f, "batch_size", w->batch_size > 0 ? w->batch_size : 1);
+    ifm_fields_text(&f, "padding", ifm_padding_name(w->padding));
     ifm_fields_bool(&f, "ignore_eos", w->ignore_eos);
     ifm_fields_int(&f, "cold", w->n_cold);
     ifm_fields_int(&f, "warmup", w->n_warmup);
@@ -241,6 +256,8 @@ static json_t *summary(const ifm_summary *s)
     ifm_fields_set(&f, "tokens_per_s", stats(&s->tokens_per_s, "tokens/s", 1));
     ifm_fields_set(&f, "output_tokens_per_s",
                    stats(&s->output_tokens_per_s, "tokens/s", 1));
+    ifm_fields_set(&f, "batch_tokens_per_s",
+                   stats(&s->batch_tokens_per_s, "tokens/s", 1));
     ifm_fields_set(&f, "handover", stats(&s->handover, "ms", ms));
     ifm_fields phases = ifm_fields_new();
     for (int p = 0; p < IFM_PHASE_COUNT; p++)

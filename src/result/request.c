@@ -120,6 +120,7 @@ json_t *ifm_result_request(const ifm_record *r, const char *target)
     ifm_fields_text(&f, "target", target);
     ifm_fields_text(&f, "start", ifm_start_name(r->start));
     ifm_fields_int(&f, "sequence", r->sequence);
+    ifm_fields_int(&f, "prompt", r->prompt);
     ifm_fields_bool(&f, "ok", r->ok);
     ifm_fields_text(&f, "error", r->error);
     ifm_fields_int(&f, "due_ns", r->due_ns);

@@ -15,7 +15,8 @@ typedef struct child {
 } child;
 
 /* Brings the page cache into the state that was asked for, and notes what it is. */
-static ifm_status set_page_cache(child *self, ifm_record *record, ifm_error *err)
+static ifm_status set_page_cache(child *self, ifm_record *records, size_t n,
+                                 ifm_error *err)
 {
     const char *path = self->options.model.path;
     ifm_status st = IFM_OK;
@@ -24,28 +25,30 @@ static ifm_status set_page_cache(child *self, ifm_record *record, ifm_error *err
     else if (!self->filled)
         st = ifm_page_cache_fill(path, err);
     self->filled = true;
-    record->resident_frac_before = ifm_page_cache_resident_frac(path);
+    const double frac = ifm_page_cache_resident_frac(path);
+    for (size_t i = 0; i < n; i++)
+        records[i].resident_frac_before = frac;
     return st;
 }
 
 static ifm_status request_child(ifm_target *target, const ifm_target_request *request,
-                                ifm_start start, ifm_record *record, ifm_error *err)
+                                ifm_start start, ifm_record *records, ifm_error *err)
 {
     child *self = (child *)target;
     ifm_status st = IFM_OK;
     if (start == IFM_START_COLD) {
         /* What an earlier process has mapped cannot be evicted. */
         ifm_worker_end(&self->worker);
-        st = set_page_cache(self, record, err);
+        st = set_page_cache(self, records, ifm_target_records(request), err);
         if (st == IFM_OK)
             st = ifm_worker_cold(&self->worker, &self->options.model, request, target,
-                                 record, err);
+                                 records, err);
         return st;
     }
     if (!self->worker.running)
         st = ifm_worker_start(&self->worker, &self->options.model, target->facts, err);
     if (st == IFM_OK)
-        st = ifm_worker_warm(&self->worker, request, target, record, err);
+        st = ifm_worker_warm(&self->worker, request, target, records, err);
     return st;
 }
 

@@ -6,33 +6,46 @@
 
 #include "base/error.h"
 
-void ifm_collector_init(ifm_collector *self, ifm_record *record,
-                        const ifm_target_request *request, int32_t number, bool cold,
-                        ifm_time earliest)
+static ifm_status no_memory(ifm_error *err)
 {
+    return ifm_fail(err, IFM_ERR_NO_MEMORY, "request: no memory for its events");
+}
+
+ifm_status ifm_collector_init(ifm_collector *self, ifm_record *records,
+                              const ifm_target_request *request, int32_t number,
+                              bool cold, ifm_time earliest, ifm_error *err)
+{
+    const size_t n = ifm_target_records(request);
     *self = (ifm_collector){
-        .record = record,
+        .sequences = calloc(n, sizeof *self->sequences),
+        .n_sequences = n,
         .request = number,
-        .max_tokens = request->max_new_tokens,
         .logprobs = request->logprobs,
         .origin_ns = cold ? earliest.ns : 0,
         .earliest_ns = earliest.ns,
         .cold = cold,
         .latest_ns = earliest.ns,
-        .handover_known = true,
     };
-    record->n_logprobs = request->logprobs;
+    if (self->sequences == NULL)
+        return no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        self->sequences[i] = (ifm_collected){
+            .record = &records[i],
+            .max_tokens = request->n_sequences > 0 ? request->sequences[i].max_new_tokens
+                                                   : request->max_new_tokens,
+            .handover_known = true,
+        };
+        records[i].n_logprobs = request->logprobs;
+    }
+    return IFM_OK;
 }
 
 void ifm_collector_deinit(ifm_collector *self)
 {
-    ifm_buffer_deinit(&self->text);
+    for (size_t i = 0; self->sequences != NULL && i < self->n_sequences; i++)
+        ifm_buffer_deinit(&self->sequences[i].text);
+    free(self->sequences);
     *self = (ifm_collector){0};
-}
-
-static ifm_status no_memory(ifm_error *err)
-{
-    return ifm_fail(err, IFM_ERR_NO_MEMORY, "request: no memory for its events");
 }
 
 /* A stamp of an event that must come in order. */
@@ -60,7 +73,9 @@ static ifm_status take_hello(ifm_collector *self, const ifm_event *event, ifm_ti
     if (!self->cold || self->started)
         return ifm_fail(err, IFM_ERR_CHILD, "\"hello\" inside a request");
     ifm_status st = check_order(self, "hello", event->t_ns, now, err);
-    self->record->phases_ns[IFM_PHASE_SPAWN] = event->t_ns - self->origin_ns;
+    for (size_t i = 0; i < self->n_sequences; i++)
+        self->sequences[i].record->phases_ns[IFM_PHASE_SPAWN] =
+            event->t_ns - self->origin_ns;
     return st;
 }
 
@@ -93,7 +108,7 @@ static ifm_status take_start(ifm_collector *self, const ifm_event *event, ifm_ti
     return IFM_OK;
 }
 
-static ifm_status take_input(ifm_collector *self, const ifm_event *event, ifm_error *err)
+static ifm_status take_input(ifm_collected *self, const ifm_event *event, ifm_error *err)
 {
     ifm_record *record = self->record;
     size_t n = json_array_size(event->ids);
@@ -124,11 +139,15 @@ static ifm_status take_phase(ifm_collector *self, const ifm_event *event, ifm_ti
         return ifm_fail(err, IFM_ERR_CHILD,
                         "phase \"%s\" does not lie between the request's start and now",
                         ifm_phase_name(event->phase));
-    self->record->phases_ns[event->phase] += event->end_ns - event->start_ns;
-    ifm_phase_io *io = &self->record->phase_io[event->phase];
-    add_known(&io->major_faults, event->major_faults);
-    add_known(&io->minor_faults, event->minor_faults);
-    add_known(&io->read_bytes, event->read_bytes);
+    /* What is done for a batch at once, each of its sequences waits for. */
+    for (size_t i = 0; i < self->n_sequences; i++) {
+        ifm_record *record = self->sequences[i].record;
+        record->phases_ns[event->phase] += event->end_ns - event->start_ns;
+        ifm_phase_io *io = &record->phase_io[event->phase];
+        add_known(&io->major_faults, event->major_faults);
+        add_known(&io->minor_faults, event->minor_faults);
+        add_known(&io->read_bytes, event->read_bytes);
+    }
     return IFM_OK;
 }
 
@@ -141,13 +160,13 @@ static bool grow(void *array, size_t n, size_t element)
     return true;
 }
 
-static bool room_for_token(ifm_collector *self)
+static bool room_for_token(ifm_collected *self, int32_t logprobs)
 {
     ifm_record *record = self->record;
     if (record->n_tokens < self->capacity_tokens)
         return true;
     size_t n = self->capacity_tokens == 0 ? 64 : self->capacity_tokens * 2;
-    size_t top = (size_t)self->logprobs;
+    size_t top = (size_t)logprobs;
     bool ok = grow(&record->output_ids, n, sizeof *record->output_ids) &&
               grow(&record->token_ns, n, sizeof *record->token_ns) &&
               grow(&record->handover_ns, n, sizeof *record->handover_ns);
@@ -159,13 +178,13 @@ static bool room_for_token(ifm_collector *self)
     return ok;
 }
 
-static ifm_status take_token(ifm_collector *self, const ifm_event *event, ifm_time now,
-                             ifm_error *err)
+static ifm_status take_token(ifm_collector *self, ifm_collected *own,
+                             const ifm_event *event, ifm_time now, ifm_error *err)
 {
-    ifm_record *record = self->record;
-    if (record->n_tokens >= (size_t)self->max_tokens)
+    ifm_record *record = own->record;
+    if (record->n_tokens >= (size_t)own->max_tokens)
         return ifm_fail(err, IFM_ERR_CHILD, "more than the %d tokens that were asked for",
-                        self->max_tokens);
+                        own->max_tokens);
     ifm_status st = check_order(self, "token", event->t_ns, now, err);
     if (st != IFM_OK)
         return st;
@@ -173,13 +192,13 @@ static ifm_status take_token(ifm_collector *self, const ifm_event *event, ifm_ti
         return ifm_fail(err, IFM_ERR_CHILD,
                         "a token carries %zu candidates, %d were asked", event->n_top,
                         self->logprobs);
-    if (!room_for_token(self))
+    if (!room_for_token(own, self->logprobs))
         return no_memory(err);
     size_t i = record->n_tokens++;
     record->output_ids[i] = event->id;
     record->token_ns[i] = event->t_ns - self->origin_ns;
     bool pushed = event->pushed_ns > 0 && event->pushed_ns <= event->t_ns;
-    self->handover_known = self->handover_known && pushed;
+    own->handover_known = own->handover_known && pushed;
     record->handover_ns[i] = pushed ? event->t_ns - event->pushed_ns : 0;
     if (self->logprobs > 0) {
         record->logprobs[i] = event->logprob;
@@ -190,34 +209,34 @@ static ifm_status take_token(ifm_collector *self, const ifm_event *event, ifm_ti
 }
 
 /* Texts are gathered in one buffer that may move; their pointers are set at the end. */
-static ifm_status take_text(ifm_collector *self, const ifm_event *event, ifm_time now,
-                            ifm_error *err)
+static ifm_status take_text(ifm_collector *self, ifm_collected *own,
+                            const ifm_event *event, ifm_time now, ifm_error *err)
 {
-    ifm_record *record = self->record;
+    ifm_record *record = own->record;
     ifm_status st = check_order(self, "text", event->t_ns, now, err);
     if (st != IFM_OK || event->n_text == 0)
         return st;
-    if (record->n_text_events >= 2 * (size_t)self->max_tokens + 16)
+    if (record->n_text_events >= 2 * (size_t)own->max_tokens + 16)
         return ifm_fail(err, IFM_ERR_CHILD, "a flood of texts: %zu for at most %d tokens",
-                        record->n_text_events, self->max_tokens);
-    if (record->n_text_events == self->capacity_texts) {
-        size_t n = self->capacity_texts == 0 ? 64 : self->capacity_texts * 2;
+                        record->n_text_events, own->max_tokens);
+    if (record->n_text_events == own->capacity_texts) {
+        size_t n = own->capacity_texts == 0 ? 64 : own->capacity_texts * 2;
         if (!grow(&record->text_events, n, sizeof *record->text_events))
             return no_memory(err);
-        self->capacity_texts = n;
+        own->capacity_texts = n;
     }
-    ifm_buffer_append(&self->text, event->text, event->n_text);
+    ifm_buffer_append(&own->text, event->text, event->n_text);
     record->text_events[record->n_text_events++] =
         (ifm_text_event){event->t_ns - self->origin_ns, NULL, event->n_text};
-    return self->text.failed ? no_memory(err) : IFM_OK;
+    return own->text.failed ? no_memory(err) : IFM_OK;
 }
 
-static ifm_status attach_text(ifm_collector *self, ifm_error *err)
+static ifm_status attach_text(ifm_collected *own, ifm_error *err)
 {
-    ifm_record *record = self->record;
-    record->n_text = self->text.length;
-    ifm_buffer_append(&self->text, "", 0);
-    record->text = self->text.length > 0 ? ifm_buffer_take(&self->text) : strdup("");
+    ifm_record *record = own->record;
+    record->n_text = own->text.length;
+    ifm_buffer_append(&own->text, "", 0);
+    record->text = own->text.length > 0 ? ifm_buffer_take(&own->text) : strdup("");
     if (record->text == NULL)
         return no_memory(err);
     size_t offset = 0;
@@ -254,49 +273,71 @@ static void take_streamer(ifm_collector *self, const ifm_event *event)
         return;
     if (start < self->origin_ns || first < start || last < first || items < 1)
         return;
-    self->record->streamer = (ifm_streamer){
+    self->sequences[0].record->streamer = (ifm_streamer){
         start - self->origin_ns, first - self->origin_ns, last - self->origin_ns, items};
+}
+
+/* Why a sequence of a batch ended; of a single one "done" says it. */
+static ifm_status take_finish(ifm_collected *own, const char *finish, ifm_error *err)
+{
+    free(own->record->finish_reason);
+    own->record->finish_reason = strdup(finish);
+    return own->record->finish_reason != NULL ? IFM_OK : no_memory(err);
+}
+
+static ifm_status close_sequence(ifm_collected *own, const ifm_event *event,
+                                 ifm_error *err)
+{
+    ifm_record *record = own->record;
+    ifm_status st = close_phases(record, err);
+    if (st == IFM_OK)
+        st = attach_text(own, err);
+    if (st == IFM_OK && record->finish_reason == NULL)
+        st = take_finish(own, event->finish, err);
+    record->peak_rss_bytes = event->peak_rss_bytes;
+    if (!own->handover_known) {
+        free(record->handover_ns);
+        record->handover_ns = NULL;
+    }
+    record->ok = st == IFM_OK;
+    return st;
 }
 
 static ifm_status take_done(ifm_collector *self, const ifm_event *event, ifm_time now,
                             ifm_error *err)
 {
-    ifm_record *record = self->record;
     ifm_status st = check_order(self, "done", event->t_ns, now, err);
+    for (size_t i = 0; i < self->n_sequences && st == IFM_OK; i++)
+        st = close_sequence(&self->sequences[i], event, err);
     if (st == IFM_OK)
-        st = close_phases(record, err);
-    if (st == IFM_OK)
-        st = attach_text(self, err);
-    if (st != IFM_OK)
-        return st;
-    take_streamer(self, event);
-    record->finish_reason = strdup(event->finish);
-    record->peak_rss_bytes = event->peak_rss_bytes;
-    if (!self->handover_known) {
-        free(record->handover_ns);
-        record->handover_ns = NULL;
-    }
-    record->ok = true;
-    self->done = true;
-    return record->finish_reason != NULL ? IFM_OK : no_memory(err);
+        take_streamer(self, event);
+    self->done = st == IFM_OK;
+    return st;
 }
 
 static ifm_status take_by_kind(ifm_collector *self, const ifm_event *event, ifm_time now,
                                ifm_error *err)
 {
+    if (event->sequence >= (int64_t)self->n_sequences)
+        return ifm_fail(err, IFM_ERR_CHILD,
+                        "an event belongs to sequence %" PRId64 " of a request of %zu",
+                        event->sequence, self->n_sequences);
+    ifm_collected *own = &self->sequences[event->sequence];
     switch (event->kind) {
     case IFM_EVENT_HELLO:
         return take_hello(self, event, now, err);
     case IFM_EVENT_START:
         return take_start(self, event, now, err);
     case IFM_EVENT_INPUT:
-        return take_input(self, event, err);
+        return take_input(own, event, err);
     case IFM_EVENT_PHASE:
         return take_phase(self, event, now, err);
     case IFM_EVENT_TOKEN:
-        return take_token(self, event, now, err);
+        return take_token(self, own, event, now, err);
     case IFM_EVENT_TEXT:
-        return take_text(self, event, now, err);
+        return take_text(self, own, event, now, err);
+    case IFM_EVENT_FINISH:
+        return take_finish(own, event->finish, err);
     case IFM_EVENT_DONE:
         return take_done(self, event, now, err);
     case IFM_EVENT_LOADED:

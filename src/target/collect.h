@@ -13,24 +13,32 @@
 #include "measure/record.h"
 #include "target/protocol.h"
 
-typedef struct ifm_collector {
+/* One sequence of the request. */
+typedef struct ifm_collected {
     ifm_record *record; /* borrowed; filled */
-    int32_t request;    /* events of other requests are errors */
-    int32_t max_tokens, logprobs;
+    int32_t max_tokens;
+    size_t capacity_tokens, capacity_texts;
+    bool handover_known;
+    ifm_buffer text;
+} ifm_collected;
+
+typedef struct ifm_collector {
+    ifm_collected *sequences; /* heap, [n_sequences] */
+    size_t n_sequences;
+    int32_t request; /* events of other requests are errors */
+    int32_t logprobs;
     int64_t origin_ns;   /* time zero, absolute; 0: the worker's "start" event sets it */
     int64_t earliest_ns; /* nothing may be stamped before: when the request was sent */
     int64_t latest_ns;   /* the latest stamp so far */
     bool cold, started, done;
-    bool handover_known;
-    size_t capacity_tokens, capacity_texts;
-    ifm_buffer text;
 } ifm_collector;
 
-/* Begins. cold: time zero is `earliest`, the spawn, and the phases of starting and loading
- * belong to the request; else time zero is the worker's "start". */
-void ifm_collector_init(ifm_collector *self, ifm_record *record,
-                        const ifm_target_request *request, int32_t number, bool cold,
-                        ifm_time earliest);
+/* Begins; records[ifm_target_records(request)] are borrowed and filled. cold: time zero is
+ * `earliest`, the spawn, and the phases of starting and loading belong to the request; else
+ * time zero is the worker's "start". Errors: NO_MEMORY; deinit is legal afterwards. */
+ifm_status ifm_collector_init(ifm_collector *self, ifm_record *records,
+                              const ifm_target_request *request, int32_t number,
+                              bool cold, ifm_time earliest, ifm_error *err);
 void ifm_collector_deinit(ifm_collector *self);
 
 /* Takes one event; `now` is when it was read. After "done" the record is complete and

@@ -47,46 +47,71 @@ static void tell(const ifm_plan *plan, const stage *stages, int at, int32_t done
     plan->on_progress(plan->user, &progress);
 }
 
-static ifm_status measure_one(const ifm_plan *plan, ifm_target *target, bool shown,
-                              const ifm_target_request *request, ifm_start start,
-                              ifm_run *run, ifm_error *err)
+/* New records for the sequences of a request; the first of them. NULL without memory. */
+static ifm_record *add_records(ifm_run *run, const ifm_target_request *request,
+                               ifm_start start)
 {
-    bool first = shown && run->n_records == 0 && plan->on_text != NULL;
-    ifm_record *record = ifm_run_add(run);
-    if (record == NULL)
-        return ifm_fail(err, IFM_ERR_NO_MEMORY, "run: no memory for a record");
-    record->id = (int32_t)run->n_records - 1;
-    record->start = start;
-    target->on_text = first ? plan->on_text : NULL;
-    target->on_text_user = plan->user;
-    ifm_status st = target->ops->request(target, request, start, record, err);
-    target->on_text = NULL;
-    if (first && plan->on_text_end != NULL)
-        plan->on_text_end(plan->user);
-    if (st != IFM_OK) {
-        ifm_record_deinit(record);
-        run->n_records--;
+    const size_t n = ifm_target_records(request), first = run->n_records;
+    const int32_t id = first > 0 ? run->records[first - 1].id + 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        ifm_record *record = ifm_run_add(run);
+        if (record == NULL)
+            return NULL;
+        record->id = id;
+        record->start = start;
+        record->sequence = (int32_t)i;
+        record->prompt = request->n_sequences > 0 ? request->sequences[i].index : 0;
     }
+    return &run->records[first];
+}
+
+static void drop_records(ifm_run *run, size_t n)
+{
+    while (run->n_records > n)
+        ifm_record_deinit(&run->records[--run->n_records]);
+}
+
+static ifm_status measure_one(const ifm_plan *plan, const ifm_subject *subject,
+                              bool shown, int32_t number, ifm_start start, ifm_error *err)
+{
+    ifm_run *run = subject->run;
+    ifm_target *target = subject->target;
+    const ifm_target_request *request =
+        &subject->requests[(size_t)number % subject->n_requests];
+    const size_t before = run->n_records;
+    bool first = shown && before == 0 && plan->on_text != NULL;
+    ifm_record *records = add_records(run, request, start);
+    ifm_status st = IFM_OK;
+    if (records == NULL) {
+        st = ifm_fail(err, IFM_ERR_NO_MEMORY, "run: no memory for a record");
+    } else {
+        target->on_text = first ? plan->on_text : NULL;
+        target->on_text_user = plan->user;
+        st = target->ops->request(target, request, start, records, err);
+        target->on_text = NULL;
+        if (first && plan->on_text_end != NULL)
+            plan->on_text_end(plan->user);
+    }
+    if (st != IFM_OK)
+        drop_records(run, before);
     return st;
 }
 
 /* One turn: a request to each target. */
-static ifm_status take_turn(const ifm_plan *plan, ifm_target *const *targets, size_t n,
-                            const ifm_target_request *request, ifm_start start,
-                            ifm_run *runs, size_t *at, ifm_error *err)
+static ifm_status take_turn(const ifm_plan *plan, const ifm_subject *subjects, size_t n,
+                            int32_t number, ifm_start start, size_t *at, ifm_error *err)
 {
     ifm_status st = IFM_OK;
     for (*at = 0; *at < n; ++*at) {
-        st = measure_one(plan, targets[*at], *at == 0, request, start, &runs[*at], err);
+        st = measure_one(plan, &subjects[*at], *at == 0, number, start, err);
         if (st != IFM_OK)
             break;
     }
     return st;
 }
 
-ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *const *targets, size_t n,
-                        const ifm_target_request *request, ifm_run *runs, size_t *failed,
-                        ifm_error *err)
+ifm_status ifm_plan_run(const ifm_plan *plan, const ifm_subject *subjects, size_t n,
+                        size_t *failed, ifm_error *err)
 {
     const stage stages[3] = {{IFM_START_COLD, plan->n_cold},
                              {IFM_START_WARMUP, plan->n_warmup},
@@ -98,11 +123,10 @@ ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *const *targets, size_t
             tell(plan, stages, at, i, &pace);
             ifm_time begin = ifm_time_now();
             ifm_start start = stages[at].start;
-            ifm_status st =
-                take_turn(plan, targets, n, request, start, runs, &at_target, err);
+            ifm_status st = take_turn(plan, subjects, n, i, start, &at_target, err);
             if (st != IFM_OK) {
                 for (size_t k = 0; k < n; k++)
-                    runs[k].incomplete = true;
+                    subjects[k].run->incomplete = true;
                 if (failed != NULL)
                     *failed = at_target;
                 return st;

@@ -26,11 +26,18 @@ typedef struct ifm_plan {
     void *user;
 } ifm_plan;
 
-/* Measures everything: targets[i] into runs[i], n of both. A request that fails or is
+/* One target of a run, and what it is asked. */
+typedef struct ifm_subject {
+    ifm_target *target;
+    const ifm_target_request *requests; /* [n_requests], taken in turn */
+    size_t n_requests;
+    ifm_run *run; /* filled */
+} ifm_subject;
+
+/* Measures everything. A request that fails or is
  * cancelled ends it: `incomplete` is set in all runs, the records before it stay, its own does
  * not. *failed, if not NULL, says whose request it was. */
-ifm_status ifm_plan_run(const ifm_plan *plan, ifm_target *const *targets, size_t n,
-                        const ifm_target_request *request, ifm_run *runs, size_t *failed,
-                        ifm_error *err);
+ifm_status ifm_plan_run(const ifm_plan *plan, const ifm_subject *subjects, size_t n,
+                        size_t *failed, ifm_error *err);
 
 #endif

@@ -160,6 +160,9 @@ static void parse_fields(fields *self, ifm_event *event)
         event->t_ns = time_stamp(self, "t_ns");
         event->text = text(self, "text", &event->n_text);
         break;
+    case IFM_EVENT_FINISH:
+        event->finish = text(self, "finish", NULL);
+        break;
     case IFM_EVENT_DONE:
         event->t_ns = time_stamp(self, "t_ns");
         event->finish = text(self, "finish", NULL);
@@ -202,6 +205,7 @@ ifm_status ifm_event_parse(ifm_event *event, const char *line, size_t n, ifm_err
         wrong(&f, "event", "a text");
     event->kind = kind_of(f.event);
     event->request = optional(&f, "request", -1);
+    event->sequence = optional(&f, "sequence", 0);
     parse_fields(&f, event);
     if (f.status != IFM_OK)
         ifm_event_deinit(event);
@@ -233,14 +237,13 @@ static ifm_status append_line(ifm_buffer *out, json_t *json, ifm_error *err)
 ifm_status ifm_protocol_write_load(ifm_buffer *out, const ifm_worker_model *model,
                                    ifm_error *err)
 {
-    return append_line(out,
-                       json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:i, s:b}", "op",
-                                 "load", "model", model->path, "load",
-                                 model->eager ? "eager" : "lazy", "kernels",
-                                 model->kernels, "device", model->device, "dtype",
-                                 model->dtype, "threads", model->threads, "exact",
-                                 model->exact),
-                       err);
+    return append_line(
+        out,
+        json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:i, s:b}", "op", "load", "model",
+                  model->path, "load", model->eager ? "eager" : "lazy", "kernels",
+                  model->kernels, "device", model->device, "dtype", model->dtype,
+                  "threads", model->threads, "exact", model->exact),
+        err);
 }
 
 static json_t *sampling_to_json(const ifm_sampling *s)
@@ -251,12 +254,38 @@ static json_t *sampling_to_json(const ifm_sampling *s)
                      (double)s->repetition_penalty, "seed", (json_int_t)s->seed);
 }
 
-static json_t *ids_to_json(const ifm_target_request *request)
+static json_t *ids_to_json(const int32_t *ids, size_t n)
 {
-    json_t *ids = json_array();
-    for (size_t i = 0; i < request->n_ids; i++)
-        json_array_append_new(ids, json_integer(request->ids[i]));
-    return ids;
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(array, json_integer(ids[i]));
+    return array;
+}
+
+/* Sets "ids" or "prompt"; false when the text is not valid UTF-8. */
+static bool set_input(json_t *json, const char *prompt, size_t n_prompt,
+                      const int32_t *ids, size_t n_ids)
+{
+    json_t *input = n_ids > 0 ? ids_to_json(ids, n_ids) : json_stringn(prompt, n_prompt);
+    /* Setting a NULL, or in a NULL, fails, and takes what was to be set. */
+    return json_object_set_new(json, n_ids > 0 ? "ids" : "prompt", input) == 0;
+}
+
+static bool set_sequences(json_t *json, const ifm_target_request *request)
+{
+    static const char *const paddings[] = {"none", "left", "right"};
+    json_t *array = json_array();
+    bool ok = array != NULL;
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        const ifm_sequence *s = &request->sequences[i];
+        json_t *one = json_pack("{s:i}", "max_new_tokens", s->max_new_tokens);
+        ok = set_input(one, s->prompt, s->n_prompt, s->ids, s->n_ids) && ok;
+        ok = json_array_append_new(array, one) == 0 && ok;
+    }
+    ok = json_object_set_new(json, "padding", json_string(paddings[request->padding])) ==
+             0 &&
+         ok;
+    return json_object_set_new(json, "sequences", array) == 0 && ok;
 }
 
 /* The stop texts; NULL when one of them is not valid UTF-8. */
@@ -280,11 +309,10 @@ ifm_status ifm_protocol_write_request(ifm_buffer *out, const ifm_target_request 
                   number, "max_new_tokens", request->max_new_tokens, "sampling",
                   sampling_to_json(&request->sampling), "ignore_eos", request->ignore_eos,
                   "logprobs", request->logprobs, "stream", stream);
-    bool ids = request->n_ids > 0;
-    json_t *input =
-        ids ? ids_to_json(request) : json_stringn(request->prompt, request->n_prompt);
-    /* Setting a NULL, or in a NULL, fails, and takes what was to be set. */
-    bool ok = json_object_set_new(json, ids ? "ids" : "prompt", input) == 0;
+    bool ok = request->n_sequences > 0
+                  ? set_sequences(json, request)
+                  : set_input(json, request->prompt, request->n_prompt, request->ids,
+                              request->n_ids);
     ok = json_object_set_new(json, "stop", stop_to_json(request)) == 0 && ok;
     if (!ok) {
         json_decref(json);

@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "inferometer/generate.h"
-#include "inferometer/measure.h"
+#include "measure/record.h"
 #include "base/buffer.h"
 
 enum {
@@ -29,6 +29,7 @@ enum {
     X(PHASE, phase)                                                                      \
     X(TOKEN, token)                                                                      \
     X(TEXT, text)                                                                        \
+    X(FINISH, finish)                                                                    \
     X(DONE, done)                                                                        \
     X(ERROR, error)
 
@@ -44,8 +45,9 @@ typedef enum ifm_event_kind {
 typedef struct ifm_event {
     ifm_event_kind kind;
     json_t *json;
-    int64_t request; /* -1: none */
-    int64_t t_ns;    /* hello, loaded, start, token, text, done */
+    int64_t request;  /* -1: none */
+    int64_t sequence; /* of a batch: input, token, text, finish; 0 */
+    int64_t t_ns;     /* hello, loaded, start, token, text, done */
 
     int64_t protocol;         /* hello */
     const char *engine;       /* hello */
@@ -60,7 +62,7 @@ typedef struct ifm_event {
     size_t n_top;
     const char *text; /* text; terminated, may hold NUL */
     size_t n_text;
-    const char *finish;         /* done */
+    const char *finish;         /* finish, done */
     int64_t peak_rss_bytes;     /* done; -1 */
     const char *code, *message; /* error */
 } ifm_event;
@@ -76,11 +78,21 @@ typedef struct ifm_worker_model {
     const char *kernels;
     int32_t threads;
     bool eager;
-    bool exact; /* activations are not rounded for quantized weights */
+    bool exact;                 /* activations are not rounded for quantized weights */
     const char *device, *dtype; /* "mps", "float16"; for engines that have a choice */
 } ifm_worker_model;
 
-/* A request: a text, or ids when n_ids > 0. All borrowed. */
+/* One sequence of a batch: a text, or ids when n_ids > 0. All borrowed. */
+typedef struct ifm_sequence {
+    const char *prompt; /* valid UTF-8, may hold NUL */
+    size_t n_prompt;
+    const int32_t *ids;
+    size_t n_ids;
+    int32_t max_new_tokens;
+    int32_t index; /* which of the workload's prompts it is */
+} ifm_sequence;
+
+/* A request: a text, or ids when n_ids > 0; or a batch. All borrowed. */
 typedef struct ifm_target_request {
     const char *prompt; /* valid UTF-8, may hold NUL */
     size_t n_prompt;
@@ -92,7 +104,16 @@ typedef struct ifm_target_request {
     const char *const *stop;
     size_t n_stop;
     int32_t logprobs;
+    const ifm_sequence *sequences; /* a batch, instead of prompt and ids; NULL: none */
+    size_t n_sequences;
+    ifm_padding padding;
 } ifm_target_request;
+
+/* How many records a request makes: one a sequence. */
+static inline size_t ifm_target_records(const ifm_target_request *request)
+{
+    return request->n_sequences > 0 ? request->n_sequences : 1;
+}
 
 /* Append one line, with its line feed. Errors: FORMAT (invalid UTF-8), NO_MEMORY. */
 ifm_status ifm_protocol_write_load(ifm_buffer *out, const ifm_worker_model *model,

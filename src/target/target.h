@@ -11,12 +11,12 @@
 typedef struct ifm_target ifm_target;
 
 typedef struct ifm_target_ops {
-    /* Measures one request into an empty record. COLD: in a fresh process, from its spawn;
+    /* Measures one request into empty records, one a sequence (ifm_target_records). COLD: in a fresh process, from its spawn;
      * the process stays for what follows. Else: in the process that runs, started and loaded
      * before if none does. When it fails nothing of the target runs any more, and the next
      * request begins anew. CANCELLED when the target's cancel_fd became readable. */
     ifm_status (*request)(ifm_target *self, const ifm_target_request *request,
-                          ifm_start start, ifm_record *record, ifm_error *err);
+                          ifm_start start, ifm_record *records, ifm_error *err);
     void (*free)(ifm_target *self);
 } ifm_target_ops;
 

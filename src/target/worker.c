@@ -233,6 +233,11 @@ static void allow(ifm_worker *self, const ifm_target_request *request)
 {
     uint64_t tokens = request != NULL ? (uint64_t)request->max_new_tokens : 0;
     uint64_t input = request != NULL ? request->n_prompt + request->n_ids : 0;
+    for (size_t i = 0; request != NULL && i < request->n_sequences; i++) {
+        const ifm_sequence *s = &request->sequences[i];
+        tokens += (uint64_t)s->max_new_tokens;
+        input += s->n_prompt + s->n_ids;
+    }
     self->budget_bytes = (8u << 20) + tokens * 4096 + input * 16;
 }
 
@@ -308,22 +313,23 @@ ifm_status ifm_worker_start(ifm_worker *self, const ifm_worker_model *model,
 
 ifm_status ifm_worker_cold(ifm_worker *self, const ifm_worker_model *model,
                            const ifm_target_request *request, ifm_target *target,
-                           ifm_record *record, ifm_error *err)
+                           ifm_record *records, ifm_error *err)
 {
     ifm_time before;
     ifm_collector collector = {0};
     ifm_status st =
         open_child(self, model, request, target->on_text != NULL, &before, err);
     if (st == IFM_OK) {
-        ifm_collector_init(&collector, record, request, 0, true, before);
-        st = collect(self, &collector, target, err);
+        st = ifm_collector_init(&collector, records, request, 0, true, before, err);
+        if (st == IFM_OK)
+            st = collect(self, &collector, target, err);
         ifm_collector_deinit(&collector);
     }
     return st == IFM_OK ? st : give_up(self, st, err);
 }
 
 ifm_status ifm_worker_warm(ifm_worker *self, const ifm_target_request *request,
-                           ifm_target *target, ifm_record *record, ifm_error *err)
+                           ifm_target *target, ifm_record *records, ifm_error *err)
 {
     if (!self->running)
         return ifm_fail(err, IFM_ERR_ARGUMENT, "%s: is not running", self->options.name);
@@ -332,9 +338,11 @@ ifm_status ifm_worker_warm(ifm_worker *self, const ifm_target_request *request,
     ifm_buffer_clear(&self->out);
     self->out_sent = 0;
     allow(self, request);
-    ifm_collector_init(&collector, record, request, number, false, ifm_time_now());
-    ifm_status st = ifm_protocol_write_request(&self->out, request, number,
-                                               target->on_text != NULL, err);
+    ifm_status st = ifm_collector_init(&collector, records, request, number, false,
+                                       ifm_time_now(), err);
+    if (st == IFM_OK)
+        st = ifm_protocol_write_request(&self->out, request, number,
+                                        target->on_text != NULL, err);
     if (st == IFM_OK)
         st = send_more(self);
     if (st == IFM_OK)

@@ -49,11 +49,11 @@ ifm_status ifm_worker_start(ifm_worker *self, const ifm_worker_model *model,
  * child is ended before. `target` gives on_text and facts. */
 ifm_status ifm_worker_cold(ifm_worker *self, const ifm_worker_model *model,
                            const ifm_target_request *request, ifm_target *target,
-                           ifm_record *record, ifm_error *err);
+                           ifm_record *records, ifm_error *err);
 
 /* One more request for the running child. */
 ifm_status ifm_worker_warm(ifm_worker *self, const ifm_target_request *request,
-                           ifm_target *target, ifm_record *record, ifm_error *err);
+                           ifm_target *target, ifm_record *records, ifm_error *err);
 
 /* Lets the child exit, kills it if it does not; releases everything. The worker can be
  * started again. */

@@ -45,7 +45,9 @@ static void records_come_in_order(void **state)
     ifm_target *target = NULL;
     assert_int_equal(ifm_scripted_new(lines, 5, &run.target, &target, &err), IFM_OK);
     ifm_plan plan = {2, 1, 2, .on_progress = on_progress, .user = &told};
-    assert_int_equal(ifm_plan_run(&plan, &target, 1, &request, &run, NULL, &err), IFM_OK);
+    assert_int_equal(
+        ifm_plan_run(&plan, &(ifm_subject){target, &request, 1, &run}, 1, NULL, &err),
+        IFM_OK);
     assert_int_equal(run.n_records, 5);
     assert_false(run.incomplete);
     for (int i = 0; i < 5; i++) {
@@ -72,8 +74,9 @@ static void a_failure_keeps_what_was_before(void **state)
     ifm_target *target = NULL;
     assert_int_equal(ifm_scripted_new(lines, 2, &run.target, &target, &err), IFM_OK);
     ifm_plan plan = {3, 0, 0};
-    assert_int_equal(ifm_plan_run(&plan, &target, 1, &request, &run, NULL, &err),
-                     IFM_ERR_CANCELLED);
+    assert_int_equal(
+        ifm_plan_run(&plan, &(ifm_subject){target, &request, 1, &run}, 1, NULL, &err),
+        IFM_ERR_CANCELLED);
     assert_int_equal(run.n_records, 1);
     assert_true(run.incomplete);
     assert_false(ifm_run_trustworthy(&run));
