@@ -63,7 +63,7 @@ static void run_layer(ifm_pass *self, int32_t i, int64_t first)
     ifm_pass_normalise(self, &layer->ln_1, 0, self->rows);
     linear(self, &layer->attn_qkv, self->in, x_stride, self->wide, wide_stride,
            self->rows, IFM_KERN_LINEAR, false);
-    ifm_pass_attend(self, i, first);
+    ifm_pass_attend(self, i, first, self->wide, wide_stride);
     if (n == 0)
         return;
     linear(self, &layer->attn_proj, mixed, x_stride, x, x_stride, n, IFM_KERN_LINEAR,

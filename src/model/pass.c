@@ -24,6 +24,12 @@ void ifm_pass_barrier(const ifm_pass *self)
     ifm_pool_barrier(self->team.pool);
 }
 
+float *ifm_pass_own(const ifm_pass *self)
+{
+    return ifm_session_floats(self->session, self->at->few) +
+           self->team.thread * IFM_SESSION_FEW_ROWS * self->at->x_stride;
+}
+
 void ifm_pass_row(const ifm_pass *self, const ifm_tensor *table, int64_t index, float *y)
 {
     const int64_t row_bytes = ifm_dtype_bytes_of(table->dtype, self->c);
@@ -37,11 +43,10 @@ void ifm_pass_normalise(ifm_pass *self, const ifm_norm *norm, int64_t first, int
     const ifm_kern *kern = self->team.kern;
     const float eps = self->config->norm_eps;
     const bool few = n <= IFM_SESSION_FEW_ROWS;
-    float *out = ifm_session_floats(self->session, few ? self->at->few : self->at->norm);
+    float *out =
+        few ? ifm_pass_own(self) : ifm_session_floats(self->session, self->at->norm);
     int64_t begin = 0, end = n;
-    if (few)
-        out += self->team.thread * IFM_SESSION_FEW_ROWS * stride;
-    else
+    if (!few)
         ifm_pool_part(n, 1, self->team.thread, self->team.threads, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         const float *x = self->x + (first + i) * stride;
@@ -78,7 +83,8 @@ void ifm_pass_run(const ifm_pass *self, const ifm_matmul *jobs, int n)
     ifm_pass_barrier(self);
 }
 
-void ifm_pass_attend(const ifm_pass *self, int32_t layer, int64_t first)
+void ifm_pass_attend(const ifm_pass *self, int32_t layer, int64_t first, const float *qkv,
+                     int64_t stride)
 {
     const int64_t heads = (int64_t)self->config->n_head * self->config->head_dim;
     const int64_t kv_heads = (int64_t)self->config->n_kv_head * self->config->head_dim;
@@ -86,10 +92,10 @@ void ifm_pass_attend(const ifm_pass *self, int32_t layer, int64_t first)
                    &(ifm_attend){
                        .layer = layer,
                        .first = first,
-                       .q = self->wide,
-                       .k = self->wide + heads,
-                       .v = self->wide + heads + kv_heads,
-                       .stride = self->at->wide_stride,
+                       .q = qkv,
+                       .k = qkv + heads,
+                       .v = qkv + heads + kv_heads,
+                       .stride = stride,
                        .out = self->mixed,
                        .out_stride = self->at->x_stride,
                        .scale = ifm_config_attention_scale(self->config, layer),

@@ -24,6 +24,11 @@ typedef struct ifm_pass {
     const float *in; /* [n, C] what ifm_pass_normalise made last */
 } ifm_pass;
 
+/* Room for one or two rows of queries, keys and values, this thread's own: where
+ * ifm_pass_normalise leaves few rows, which are not needed any more then. */
+enum { IFM_PASS_OWN_ROWS = IFM_SESSION_FEW_ROWS / 3 };
+float *ifm_pass_own(const ifm_pass *self);
+
 ifm_pass ifm_pass_begin(ifm_session *session, int thread);
 
 /* Waits for all threads of the team. */
@@ -44,9 +49,11 @@ ifm_matmul ifm_pass_product(const ifm_pass *self, const ifm_linear *linear,
 /* Computes jobs[n], which share their x; then all y are ready to be read. */
 void ifm_pass_run(const ifm_pass *self, const ifm_matmul *jobs, int n);
 
-/* Attention of rows [first, R) in `layer` into `mixed`, ready to be read: queries, keys
- * and values lie side by side in `wide`. */
-void ifm_pass_attend(const ifm_pass *self, int32_t layer, int64_t first);
+/* Attention of rows [first, R) in `layer` into `mixed`, ready to be read. Queries, keys and
+ * values lie side by side in qkv[R, (H + 2G) D], rows `stride` floats apart: in `wide`, or
+ * in equal copies that each thread has of its own. */
+void ifm_pass_attend(const ifm_pass *self, int32_t layer, int64_t first, const float *qkv,
+                     int64_t stride);
 
 /* The logits that the session wants, of its last rows: their norm times the head. */
 void ifm_pass_logits(ifm_pass *self, const ifm_norm *norm, const ifm_linear *head);
