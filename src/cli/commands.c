@@ -8,6 +8,7 @@ const ifm_command *const ifm_commands[] = {
     &ifm_command_model_list,
     &ifm_command_model_info,
     &ifm_command_model_verify,
+    &ifm_command_model_quantize,
     &ifm_command_model_synth,
     &ifm_command_perplexity,
     &ifm_command_tokenize,

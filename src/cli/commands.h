@@ -10,6 +10,7 @@ extern const ifm_command ifm_command_help;
 extern const ifm_command ifm_command_model_info;
 extern const ifm_command ifm_command_model_list;
 extern const ifm_command ifm_command_model_pull;
+extern const ifm_command ifm_command_model_quantize;
 extern const ifm_command ifm_command_model_synth;
 extern const ifm_command ifm_command_model_verify;
 extern const ifm_command ifm_command_perplexity;

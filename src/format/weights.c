@@ -472,6 +472,21 @@ const char *ifm_weights_left_out(const ifm_weights *self, const char *name)
     return entry != NULL ? entry->left_out : NULL;
 }
 
+size_t ifm_weights_left_out_count(const ifm_weights *self)
+{
+    return self->list.count - self->n_usable;
+}
+
+const ifm_tensor *ifm_weights_left_out_at(const ifm_weights *self, size_t i,
+                                          const char **type)
+{
+    if (i >= ifm_weights_left_out_count(self))
+        return NULL;
+    const ifm_tensor_entry *entry = &self->list.entries[self->n_usable + i];
+    *type = entry->left_out;
+    return &entry->tensor;
+}
+
 size_t ifm_weights_count(const ifm_weights *self)
 {
     return self->n_usable;

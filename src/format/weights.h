@@ -49,6 +49,10 @@ const ifm_tensor *ifm_weights_find(const ifm_weights *self, const char *name);
 /* The file's name for the type ("I64", "F8_E4M3") of a tensor that is there but was left
  * out because nothing computes with it; NULL when there is none of that name. */
 const char *ifm_weights_left_out(const ifm_weights *self, const char *name);
+/* How many tensors were left out, and each of them with the file's name for its type. */
+size_t ifm_weights_left_out_count(const ifm_weights *self);
+const ifm_tensor *ifm_weights_left_out_at(const ifm_weights *self, size_t i,
+                                          const char **type);
 /* How many tensors there are, and each by its place in the order of names. */
 size_t ifm_weights_count(const ifm_weights *self);
 const ifm_tensor *ifm_weights_at(const ifm_weights *self, size_t i);
