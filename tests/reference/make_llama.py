@@ -18,6 +18,7 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 THREADS = 2
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 TYPES = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_K", "q3_K", "q4_K", "q5_K", "q6_K")
 
 
@@ -131,11 +132,23 @@ CHATML = (
 ANSWER = 32
 
 
-def make_greedy(calculator, model):
+def exact_margins(exact, ids, chosen):
+    """By how much each chosen token beats the best other one where no activation is rounded to 8
+    bits; below zero where another one would have been chosen."""
+    exact.clear()
+    logits = exact.eval(ids + chosen[:-1], len(ids) - 1)
+    own = logits[np.arange(len(chosen)), chosen]
+    logits[np.arange(len(chosen)), chosen] = -np.inf
+    return rounded(own - logits.max(-1))
+
+
+def make_greedy(calculator, exact, model):
     prompts = []
     for text in PROMPTS + [CHATML.format(text) for text in CHATS]:
         ids = calculator.tokens(text, parse=True)
-        prompts.append({"text": text, "ids": ids} | greedy(calculator, ids, ANSWER))
+        prompt = {"text": text, "ids": ids} | greedy(calculator, ids, ANSWER)
+        prompt["exact_margins"] = exact_margins(exact, ids, prompt["greedy_ids"])
+        prompts.append(prompt)
     sha256 = hashlib.sha256(pathlib.Path(model).read_bytes()).hexdigest()
     document = {"made_with": SOURCE, "model_sha256": sha256, "prompts": prompts}
     write_json(HERE / "smollm2" / "greedy.json", document)
@@ -166,11 +179,15 @@ def make_perplexity(calculator, n_ctx=512):
     write_json(HERE / "smollm2" / "perplexity.json", document)
 
 
-def make_smollm2(program, model):
-    calculator = Calculator(program, model, 2048)
-    make_greedy(calculator, model)
-    make_perplexity(calculator)
-    calculator.close()
+def make_smollm2(program, quantizer, model):
+    with tempfile.TemporaryDirectory() as temporary:
+        dequantized = pathlib.Path(temporary) / "f32.gguf"
+        subprocess.run([quantizer, model, dequantized, "f32"], check=True, **QUIET)
+        calculator, exact = (Calculator(program, path, 2048) for path in (model, dequantized))
+        make_greedy(calculator, exact, model)
+        make_perplexity(calculator)
+        calculator.close()
+        exact.close()
 
 
 # A tiny model of random weights in each type, and what it computes.
@@ -325,8 +342,7 @@ def make_gguf(program, quantizer):
             plain = pathlib.Path(temporary) / f"{layers}.gguf"
             write_f32(plain, layers)
             path = directory / f"{name}.gguf"
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.run([quantizer, plain, path, *words], check=True, **quiet)
+            subprocess.run([quantizer, plain, path, *words], check=True, **QUIET)
             calculator = Calculator(program, path, CONTEXT)
             logits = calculator.eval(ids)
             exact = exact_logits(read_weights(path), ids)
@@ -343,7 +359,7 @@ def make_gguf(program, quantizer):
 def main():
     program, quantizer, part, *rest = sys.argv[1:]
     if part == "smollm2":
-        make_smollm2(program, *rest)
+        make_smollm2(program, quantizer, *rest)
     else:
         make_gguf(program, quantizer)
 
