@@ -5,54 +5,8 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "format/weights.h"
+#include "cli/model_facts.h"
 #include "hub/resolve.h"
-#include "inferometer/model.h"
-
-/* "327.7 MB": three or four digits, powers of ten, as disks and bandwidths are counted. */
-static const char *bytes_text(int64_t bytes, char text[32])
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1000 && unit < 4; unit++)
-        value /= 1000;
-    snprintf(text, 32, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
-    return text;
-}
-
-static const char *count_text(int64_t n, char text[32])
-{
-    double value = (double)n;
-    if (n >= 1000000000)
-        snprintf(text, 32, "%.2f billion", value / 1e9);
-    else if (n >= 1000000)
-        snprintf(text, 32, "%.1f million", value / 1e6);
-    else
-        snprintf(text, 32, "%" PRId64, n);
-    return text;
-}
-
-static void print_info(const ifm_model_info *info)
-{
-    char a[32], b[32];
-    printf("model        %s\n", info->name);
-    printf("path         %s\n", info->path);
-    printf("family       %s\n", info->family);
-    printf("parameters   %s (%" PRId64 ")\n", count_text(info->parameters, a),
-           info->parameters);
-    printf("weights      %s, %s in use, of %s in files\n", info->dtype,
-           bytes_text(info->weight_bytes, a), bytes_text(info->file_bytes, b));
-    printf("decode step  reads %s of weights\n", bytes_text(info->decode_bytes, a));
-    printf("shape        %d layers, width %d, %d heads, inner width %d\n", info->n_layer,
-           info->n_embd, info->n_head, info->n_inner);
-    printf("context      %d positions\n", info->n_positions);
-    printf("vocabulary   %d tokens, %s output head\n", info->n_vocab,
-           info->tied_head ? "tied" : "separate");
-    if (info->bos_id >= 0 || info->eos_id >= 0)
-        printf("special      begin %d, end %d\n", info->bos_id, info->eos_id);
-    printf("kernels      %s on this CPU\n", info->kernels);
-}
 
 static void print_tensors(const ifm_weights *weights)
 {
@@ -82,20 +36,19 @@ static void print_nonfinite(const ifm_weights *weights)
 
 static ifm_status show(const ifm_arguments *arguments, const char *path, ifm_error *err)
 {
-    ifm_model *model = NULL;
-    ifm_weights *weights = NULL;
-    ifm_status st = ifm_model_open(path, NULL, &model, err);
-    if (st == IFM_OK)
-        st = ifm_weights_open(path, &weights, err);
-    if (st == IFM_OK) {
-        print_info(ifm_model_describe(model));
+    ifm_model_facts facts;
+    int32_t n_context = (int32_t)ifm_arguments_int(arguments, "ctx");
+    ifm_status st = ifm_model_facts_gather(&facts, path, n_context, err);
+    if (st == IFM_OK && ifm_arguments_flag(arguments, "json")) {
+        st = ifm_model_facts_print_json(&facts, err);
+    } else if (st == IFM_OK) {
+        ifm_model_facts_print(&facts);
         if (ifm_arguments_flag(arguments, "check"))
-            print_nonfinite(weights);
+            print_nonfinite(facts.weights);
         if (ifm_arguments_flag(arguments, "tensors"))
-            print_tensors(weights);
+            print_tensors(facts.weights);
     }
-    ifm_weights_close(weights);
-    ifm_model_close(model);
+    ifm_model_facts_deinit(&facts);
     return st;
 }
 
@@ -115,6 +68,11 @@ static const ifm_option info_options[] = {
     {.name = "check",
      .type = IFM_OPTION_FLAG,
      .help = "read every weight and count those that are NaN or infinite"},
+    {"ctx", 'c', IFM_OPTION_INT, "N", 1, 16777216, NULL, NULL,
+     "positions to say the memory for (default: all that the model has)"},
+    {.name = "json",
+     .type = IFM_OPTION_FLAG,
+     .help = "the same as a JSON document, less what --check and --tensors tell"},
     {.name = "tensors", .type = IFM_OPTION_FLAG, .help = "list every tensor"},
 };
 
@@ -124,7 +82,7 @@ const ifm_command ifm_command_model_info = {
     .positional = "[MODEL]",
     .max_positional = 1,
     .details = "MODEL is a directory as the Hugging Face hub lays it out, a .safetensors "
-               "file, or the bundled model, counting.",
+               "or .gguf file, a name on the hub, or the bundled model, counting.",
 
     IFM_OPTIONS(info_options),
     .run = run_info,
