@@ -4,6 +4,7 @@
 # A directory that meson could not configure is not left behind.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/kegs.sh
 build=$1
 shift
 

@@ -101,6 +101,9 @@ for name in apt-get dnf apk brew; do
     fi
 done
 
+# shellcheck source=tools/kegs.sh
+. "$(dirname "$0")/kegs.sh"
+
 missing=
 packages=
 collect() {
@@ -179,6 +182,8 @@ fi
 
 missing=
 packages=
+# shellcheck source=tools/kegs.sh
+. "$(dirname "$0")/kegs.sh" # what was installed just now
 collect
 if [ -n "$missing" ]; then
     echo "deps: installed, but still not found:$missing" >&2

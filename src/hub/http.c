@@ -97,8 +97,6 @@ static size_t on_header(char *line, size_t one, size_t n, void *user)
         self->linked_size = true;
     } else if (header_is(line, n, "content-length", &v, &m) && !self->linked_size) {
         reply->size = number(v, m);
-    } else if (header_is(line, n, "x-repo-commit", &v, &m)) {
-        keep(reply->commit, sizeof reply->commit, v, m);
     } else if (header_is(line, n, "x-error-code", &v, &m)) {
         keep(reply->error_code, sizeof reply->error_code, v, m);
     } else if (header_is(line, n, "content-range", &v, &m) && m > 6) {
@@ -218,16 +216,28 @@ static bool is_transient(const ifm_http *self, CURLcode code)
     }
 }
 
+/* Hashes and ranges are of the bytes as they are. NULL without memory. */
+static struct curl_slist *make_headers(const ifm_http *self, bool trusted)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Accept-Encoding: identity");
+    if (list == NULL || !trusted || self->authorization == NULL)
+        return list;
+    struct curl_slist *longer = curl_slist_append(list, self->authorization);
+    if (longer == NULL)
+        curl_slist_free_all(list);
+    return longer;
+}
+
 /* One response of one server, to `url`. */
 static ifm_status perform(ifm_http *self, const char *url, bool trusted, bool *again,
                           ifm_error *err)
 {
-    struct curl_slist *headers = NULL;
     CURL *curl = self->curl;
     char range[32];
     const ifm_http_request *request = self->request;
-    if (trusted && self->authorization != NULL)
-        headers = curl_slist_append(NULL, self->authorization);
+    struct curl_slist *headers = make_headers(self, trusted);
+    if (headers == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", request->what);
     curl_easy_reset(curl);
     prepare(self);
     self->curl_says[0] = '\0';

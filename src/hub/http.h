@@ -26,7 +26,6 @@ typedef struct ifm_http_reply {
     long code;
     char host[256];        /* who answered */
     char etag[256];        /* X-Linked-Etag, else ETag: without quotes; "": none */
-    char commit[128];      /* X-Repo-Commit; "": none */
     char error_code[64];   /* X-Error-Code: "GatedRepo" and others; "": none */
     int64_t size;          /* X-Linked-Size, else Content-Length; -1: not said */
     int64_t range_begin;   /* of Content-Range; -1: none */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "format/json.h"
 #include "format/gguf.h"
@@ -30,13 +31,20 @@ const char *ifm_hub_state_name(ifm_hub_state state)
 
 /* ---- what is inside --------------------------------------------------------------- */
 
+static char *tame_copy(const char *text, size_t n)
+{
+    enum { LONGEST = 40 };
+    char *copy = strndup(text, n < LONGEST ? n : LONGEST);
+    return copy != NULL ? ifm_bytes_tame(copy) : NULL;
+}
+
 static void find_family(ifm_hub_model *model, const char *directory)
 {
     char *path = ifm_hub_format("%s/config.json", directory);
     json_t *config = NULL;
     if (path != NULL && ifm_json_read_reals(path, MAX_CONFIG, &config, NULL) == IFM_OK) {
         const char *family = json_string_value(json_object_get(config, "model_type"));
-        model->family = family != NULL ? strndup(family, 40) : NULL;
+        model->family = family != NULL ? tame_copy(family, strlen(family)) : NULL;
     }
     json_decref(config);
     free(path);
@@ -51,7 +59,7 @@ static void find_gguf_family(ifm_hub_model *model)
         return;
     if (ifm_gguf_parse(&mapping, model->path, &gguf, NULL) == IFM_OK &&
         ifm_gguf_get_string(gguf, "general.architecture", &family))
-        model->family = strndup(family.text, family.n < 40 ? family.n : 40);
+        model->family = tame_copy(family.text, family.n);
     ifm_gguf_free(gguf);
     ifm_mapping_close(&mapping);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "format/json.h"
 #include "hub/hash.h"
@@ -35,6 +36,11 @@ static ifm_status read_files(const json_t *siblings, const char *what,
     return IFM_OK;
 }
 
+static char *tame(char *text)
+{
+    return text != NULL ? ifm_bytes_tame(text) : NULL;
+}
+
 /* A tag "license:apache-2.0": the hub makes one of what the model's card says. */
 static char *find_license(const json_t *tags)
 {
@@ -44,7 +50,7 @@ static char *find_license(const json_t *tags)
     {
         const char *text = json_string_value(tag);
         if (text != NULL && strncmp(text, "license:", 8) == 0)
-            return strndup(text + 8, MAX_LICENSE);
+            return tame(strndup(text + 8, MAX_LICENSE));
     }
     return NULL;
 }

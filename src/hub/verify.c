@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "format/weights.h"
 #include "hub/cache.h"
@@ -30,8 +31,13 @@ typedef struct verifier {
 static void say(verifier *self, ifm_hub_finding finding, const char *about,
                 const char *what)
 {
+    char *tame[] = {strdup(about), strdup(what)};
     self->n_wrong += finding == IFM_HUB_WRONG;
-    self->report(self->user, finding, about, what);
+    if (tame[0] != NULL && tame[1] != NULL)
+        self->report(self->user, finding, ifm_bytes_tame(tame[0]),
+                     ifm_bytes_tame(tame[1]));
+    free(tame[0]);
+    free(tame[1]);
 }
 
 static bool on_hashed(void *user, int64_t done)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -102,9 +103,32 @@ static void random_repeats_and_is_spread(void **state)
         assert_true(ifm_random_below(&a, 7) < 7);
 }
 
+static void sizes_are_for_people(void **state)
+{
+    (void)state;
+    char text[32];
+    assert_string_equal(ifm_bytes_text(0, text), "0 bytes");
+    assert_string_equal(ifm_bytes_text(999, text), "999 bytes");
+    assert_string_equal(ifm_bytes_text(1000, text), "1.0 kB");
+    assert_string_equal(ifm_bytes_text(999949, text), "999.9 kB");
+    assert_string_equal(ifm_bytes_text(999951, text), "1.0 MB");
+    assert_string_equal(ifm_bytes_text(INT64_MAX, text), "9223372.0 TB");
+}
+
+static void foreign_text_is_tamed(void **state)
+{
+    (void)state;
+    char text[] = "a\x1b[31mb\n\xc2\x9b\xc3\xa4\x7f";
+    assert_string_equal(ifm_bytes_tame(text), "a?[31mb???\xc3\xa4?");
+    char plain[] = "llama";
+    assert_string_equal(ifm_bytes_tame(plain), "llama");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_for_people),
+        cmocka_unit_test(foreign_text_is_tamed),
         cmocka_unit_test(error_is_one_line),
         cmocka_unit_test(error_never_ends_in_half_a_character),
         cmocka_unit_test(every_status_has_a_name),
