@@ -86,8 +86,9 @@ const ifm_command ifm_command_model_synth = {
     .min_positional = 1,
     .max_positional = 1,
     .details =
-        "SHAPE is tiny-gpt2, distilgpt2, gpt2, gpt2-medium, gpt2-large or gpt2-xl. The "
-        "model computes exactly as much as the published one and says nothing "
+        "SHAPE is tiny-gpt2, distilgpt2, gpt2, gpt2-medium, gpt2-large, gpt2-xl, "
+        "tiny-llama, smollm2-135m, tinyllama, llama-3.2-1b, qwen2.5-0.5b or qwen3-0.6b. "
+        "The model computes exactly as much as the published one and says nothing "
         "sensible: for measuring speed where the weights cannot be had. The same "
         "options give the same bytes.",
     .examples = "inferometer model synth distilgpt2 -o distilgpt2-random\tabout 330 MB\n"

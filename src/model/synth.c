@@ -6,11 +6,6 @@
  * The numbers are sums of eight 16-bit uniforms (Irwin–Hall), which is normal but for tails
  * that end at 4.9 standard deviations: all integer arithmetic until one last
  * multiplication, hence the same on every machine, and three times as quick as a logarithm.
- *
- * Scales are those with which GPT-2 is initialised (Radford et al. 2019, section 2.3;
- * transformers, GPT2PreTrainedModel): 0.02, and 0.02/√(2L) where a layer writes to the
- * residual stream. Gains and biases are given some noise, so that a test would notice if
- * one were forgotten.
  */
 #include "model/synth.h"
 
@@ -25,40 +20,19 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "os/file.h"
+#include "model/synth_plan.h"
 #include "os/pool.h"
 
 enum {
-    N_VOCAB = 50257,
-    N_POSITIONS = 1024,
     CHUNK = 1 << 18, /* numbers */
     DEFAULT_THREADS = 2,
-    MAX_NAME = 40,
     MAX_TOKENIZER_BYTES = 1 << 30,
 };
 
-typedef struct shape {
-    const char *name;
-    int n_layer, n_head, n_embd;
-} shape;
-
-static const shape shapes[] = {
-#define X(name, layers, heads, width) {name, layers, heads, width},
-    IFM_SYNTH_SHAPE_LIST(X)
-#undef X
-};
-
-typedef struct tensor_plan {
-    char name[MAX_NAME];
-    int64_t rows, columns; /* columns 0: a vector of `rows` */
-    float mean, deviation;
-    int64_t first_chunk; /* its chunks' numbers, for their seeds */
-    int64_t first;       /* its first number, counted over the whole file */
-} tensor_plan;
-
 typedef struct plan {
     const ifm_synth_options *options;
-    const shape *shape;
-    tensor_plan *tensors;
+    const ifm_synth_shape *shape;
+    ifm_synth_tensor *tensors;
     size_t n_tensors;
     int64_t n_numbers;
     int64_t n_chunks;
@@ -77,76 +51,22 @@ typedef struct writing {
     atomic_int failure;     /* errno of the first that failed, or -1: cancelled */
 } writing;
 
-const char *ifm_synth_shapes(void)
-{
-    return "tiny-gpt2, distilgpt2, gpt2, gpt2-medium, gpt2-large, gpt2-xl";
-}
-
-static int64_t count_of(const tensor_plan *tensor)
+static int64_t count_of(const ifm_synth_tensor *tensor)
 {
     return tensor->columns > 0 ? tensor->rows * tensor->columns : tensor->rows;
 }
 
-static void add(plan *self, int layer, const char *name, int64_t rows, int64_t columns,
-                float mean, float deviation)
-{
-    tensor_plan *tensor = &self->tensors[self->n_tensors++];
-    *tensor = (tensor_plan){
-        .rows = rows, .columns = columns, .mean = mean, .deviation = deviation};
-    if (layer >= 0)
-        snprintf(tensor->name, sizeof tensor->name, "h.%d.%s", layer, name);
-    else
-        snprintf(tensor->name, sizeof tensor->name, "%s", name);
-}
-
-static void add_layer(plan *self, int layer)
-{
-    const float normal = 0.02f, gain = 0.05f;
-    const float residual = normal / sqrtf(2.0f * (float)self->shape->n_layer);
-    int64_t c = self->shape->n_embd;
-    add(self, layer, "ln_1.weight", c, 0, 1, gain);
-    add(self, layer, "ln_1.bias", c, 0, 0, normal);
-    add(self, layer, "attn.c_attn.weight", c, 3 * c, 0, normal);
-    add(self, layer, "attn.c_attn.bias", 3 * c, 0, 0, normal);
-    add(self, layer, "attn.c_proj.weight", c, c, 0, residual);
-    add(self, layer, "attn.c_proj.bias", c, 0, 0, residual);
-    add(self, layer, "ln_2.weight", c, 0, 1, gain);
-    add(self, layer, "ln_2.bias", c, 0, 0, normal);
-    add(self, layer, "mlp.c_fc.weight", c, 4 * c, 0, normal);
-    add(self, layer, "mlp.c_fc.bias", 4 * c, 0, 0, normal);
-    add(self, layer, "mlp.c_proj.weight", 4 * c, c, 0, residual);
-    add(self, layer, "mlp.c_proj.bias", c, 0, 0, residual);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(((const tensor_plan *)a)->name, ((const tensor_plan *)b)->name);
-}
-
-/* All tensors in the order of the file, which is that of their names, as the safetensors
- * library writes it. */
 static ifm_status make_plan(plan *self, const ifm_synth_options *options, ifm_error *err)
 {
-    *self = (plan){.options = options};
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        if (strcmp(options->shape, shapes[i].name) == 0)
-            self->shape = &shapes[i];
-    }
+    *self = (plan){.options = options, .shape = ifm_synth_shape_find(options->shape)};
     if (self->shape == NULL)
         return ifm_fail(err, IFM_ERR_ARGUMENT, "no shape is called \"%s\", there are %s",
                         options->shape, ifm_synth_shapes());
-    self->tensors = calloc((size_t)self->shape->n_layer * 12 + 4, sizeof *self->tensors);
+    self->tensors = ifm_synth_tensors(self->shape, &self->n_tensors);
     if (self->tensors == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the list of tensors");
-    for (int i = 0; i < self->shape->n_layer; i++)
-        add_layer(self, i);
-    add(self, -1, "ln_f.weight", self->shape->n_embd, 0, 1, 0.05f);
-    add(self, -1, "ln_f.bias", self->shape->n_embd, 0, 0, 0.02f);
-    add(self, -1, "wpe.weight", N_POSITIONS, self->shape->n_embd, 0, 0.02f);
-    add(self, -1, "wte.weight", N_VOCAB, self->shape->n_embd, 0, 0.02f);
-    qsort(self->tensors, self->n_tensors, sizeof *self->tensors, compare_names);
     for (size_t i = 0; i < self->n_tensors; i++) {
-        tensor_plan *tensor = &self->tensors[i];
+        ifm_synth_tensor *tensor = &self->tensors[i];
         tensor->first = self->n_numbers;
         tensor->first_chunk = self->n_chunks;
         self->n_numbers += count_of(tensor);
@@ -172,7 +92,7 @@ static void write_header(const plan *self, ifm_buffer *out)
                       "seed %llu\"}",
                       self->shape->name, (unsigned long long)options->seed);
     for (size_t i = 0; i < self->n_tensors; i++) {
-        const tensor_plan *tensor = &self->tensors[i];
+        const ifm_synth_tensor *tensor = &self->tensors[i];
         ifm_buffer_printf(out, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%lld", tensor->name,
                           type_name(options->dtype), (long long)tensor->rows);
         if (tensor->columns > 0)
@@ -208,7 +128,7 @@ static float draw(ifm_random *random, float mean, float scale)
 }
 
 static void fill(unsigned char *out, int64_t n, ifm_dtype dtype, ifm_random *random,
-                 const tensor_plan *tensor)
+                 const ifm_synth_tensor *tensor)
 {
     /* √(8 (65536² − 1)/12), rounded: a constant, so that no libm has a say. */
     const float scale = tensor->deviation / 53509.92f;
@@ -248,7 +168,7 @@ static bool write_all(int fd, const unsigned char *bytes, size_t n, int64_t offs
 }
 
 /* The tensor that chunk number `chunk` belongs to. */
-static const tensor_plan *tensor_of(const plan *self, int64_t chunk)
+static const ifm_synth_tensor *tensor_of(const plan *self, int64_t chunk)
 {
     size_t low = 0, high = self->n_tensors;
     while (high - low > 1) {
@@ -264,7 +184,7 @@ static const tensor_plan *tensor_of(const plan *self, int64_t chunk)
 /* Makes and writes one chunk; returns its bytes, or -1 with errno. */
 static int64_t write_chunk(const writing *self, int64_t chunk, unsigned char *buffer)
 {
-    const tensor_plan *tensor = tensor_of(self->plan, chunk);
+    const ifm_synth_tensor *tensor = tensor_of(self->plan, chunk);
     ifm_dtype dtype = self->plan->options->dtype;
     int64_t size = (int64_t)ifm_dtype_block_bytes(dtype);
     int64_t begin = (chunk - tensor->first_chunk) * CHUNK;
@@ -366,42 +286,10 @@ static ifm_status write_file(const char *path, const void *bytes, size_t n,
     return ifm_output_commit(&output, err);
 }
 
-/* As the hub has it for these models, with the type of the weights. */
 static ifm_status write_config(const plan *self, const char *path, ifm_error *err)
 {
-    static const char format[] = "{\n"
-                                 "  \"activation_function\": \"gelu_new\",\n"
-                                 "  \"architectures\": [\n    \"GPT2LMHeadModel\"\n  ],\n"
-                                 "  \"attn_pdrop\": 0.1,\n"
-                                 "  \"bos_token_id\": 50256,\n"
-                                 "  \"embd_pdrop\": 0.1,\n"
-                                 "  \"eos_token_id\": 50256,\n"
-                                 "  \"initializer_range\": 0.02,\n"
-                                 "  \"layer_norm_epsilon\": 1e-05,\n"
-                                 "  \"model_type\": \"gpt2\",\n"
-                                 "  \"n_ctx\": %d,\n"
-                                 "  \"n_embd\": %d,\n"
-                                 "  \"n_head\": %d,\n"
-                                 "  \"n_layer\": %d,\n"
-                                 "  \"n_positions\": %d,\n"
-                                 "  \"resid_pdrop\": 0.1,\n"
-                                 "  \"summary_activation\": null,\n"
-                                 "  \"summary_first_dropout\": 0.1,\n"
-                                 "  \"summary_proj_to_labels\": true,\n"
-                                 "  \"summary_type\": \"cls_index\",\n"
-                                 "  \"summary_use_proj\": true,\n"
-                                 "  \"torch_dtype\": \"%s\",\n"
-                                 "  \"vocab_size\": %d\n"
-                                 "}\n";
-    ifm_dtype dtype = self->options->dtype;
-    const shape *s = self->shape;
     ifm_buffer text = {0};
-    ifm_buffer_printf(&text, format, N_POSITIONS, s->n_embd, s->n_head, s->n_layer,
-                      N_POSITIONS,
-                      dtype == IFM_DTYPE_F16    ? "float16"
-                      : dtype == IFM_DTYPE_BF16 ? "bfloat16"
-                                                : "float32",
-                      N_VOCAB);
+    ifm_synth_config(self->shape, self->options->dtype, &text);
     ifm_status st = text.failed ? ifm_fail(err, IFM_ERR_NO_MEMORY, "%s: no memory", path)
                                 : write_file(path, text.data, text.length, err);
     ifm_buffer_deinit(&text);

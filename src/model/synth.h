@@ -8,17 +8,8 @@
 
 #include "format/dtype.h"
 
-/* X(name on the hub, L, H, C) */
-#define IFM_SYNTH_SHAPE_LIST(X)                                                          \
-    X("tiny-gpt2", 2, 2, 2)                                                              \
-    X("distilgpt2", 6, 12, 768)                                                          \
-    X("gpt2", 12, 12, 768)                                                               \
-    X("gpt2-medium", 24, 16, 1024)                                                       \
-    X("gpt2-large", 36, 20, 1280)                                                        \
-    X("gpt2-xl", 48, 25, 1600)
-
 typedef struct ifm_synth_options {
-    const char *shape;     /* a name of the list above */
+    const char *shape;     /* a name of ifm_synth_shapes */
     const char *directory; /* made if it is not there; files in it are replaced */
     ifm_dtype dtype;
     uint64_t seed;
@@ -34,7 +25,8 @@ typedef struct ifm_synth_options {
     void *progress_arg;
 } ifm_synth_options;
 
-/* The shapes that there are, one string: "distilgpt2, gpt2, …". */
+/* The shapes that there are, one string: "distilgpt2, gpt2, …": those of GPT-2 and of the
+ * Llama family that speed is compared on, and a tiny one of each. */
 const char *ifm_synth_shapes(void);
 
 /* Writes model.safetensors, config.json and the tokenizer's files, each beside its place

@@ -13,7 +13,9 @@
 
 #include "format/weights.h"
 #include "model/config.h"
+#include "model/model.h"
 #include "model/synth.h"
+#include "model/synth_plan.h"
 
 static char directory[64];
 
@@ -57,6 +59,49 @@ static char *read_weights(size_t *n)
     if (ifm_file_read(path_of("model.safetensors"), 10000000, &bytes, n, &err) != IFM_OK)
         fail_msg("%s", err.message);
     return bytes;
+}
+
+/* Tensors that have shapes and no data. */
+typedef struct planned {
+    ifm_synth_tensor *tensors;
+    size_t n;
+    ifm_tensor found[8]; /* the last ones asked for */
+    size_t n_found;      /* all that were */
+} planned;
+
+static const float nothing[1 << 18];
+
+static const ifm_tensor *find_planned(const void *arg, const char *name)
+{
+    planned *self = (planned *)(uintptr_t)arg;
+    for (size_t i = 0; i < self->n; i++) {
+        const ifm_synth_tensor *t = &self->tensors[i];
+        if (strcmp(t->name, name) != 0)
+            continue;
+        ifm_tensor *out = &self->found[self->n_found++ % 8];
+        *out = (ifm_tensor){.name = t->name,
+                            .dtype = IFM_DTYPE_F32,
+                            .n_dimensions = t->columns > 0 ? 2 : 1,
+                            .shape = {t->rows, t->columns},
+                            .data = nothing,
+                            .file = "planned"};
+        return out;
+    }
+    return NULL;
+}
+
+static void bind_planned(planned *all, const ifm_config *config)
+{
+    ifm_error err = {0};
+    ifm_model model = {.config = *config};
+    assert_int_equal(ifm_kernels_find("scalar", &model.kern, &err), IFM_OK);
+    const ifm_family_ops *ops = ifm_family_ops_of(config->family);
+    const ifm_tensor_source source = {.find = find_planned, .arg = all};
+    if (ops->bind(&model, &source, &err) != IFM_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(all->n_found, all->n); /* each is used, and once */
+    ops->unbind(&model);
+    free(model.vectors);
 }
 
 static void same_options_same_bytes(void **state)
@@ -124,6 +169,32 @@ static void tensors_have_shape_and_scale(void **state)
     ifm_weights_close(weights);
 }
 
+/* Each shape's tensors are those that its own config.json asks for. */
+static void every_shape_binds(void **state)
+{
+    (void)state;
+    char names[512];
+    snprintf(names, sizeof names, "%s", ifm_synth_shapes());
+    size_t n_shapes = 0;
+    for (char *name = strtok(names, ", "); name; name = strtok(NULL, ", "), n_shapes++) {
+        const ifm_synth_shape *shape = ifm_synth_shape_find(name);
+        ifm_buffer text = {0};
+        ifm_config config;
+        ifm_error err = {0};
+        assert_non_null(shape);
+        ifm_synth_config(shape, IFM_DTYPE_BF16, &text);
+        if (ifm_config_parse(text.data, text.length, name, &config, &err) != IFM_OK)
+            fail_msg("%s", err.message);
+        ifm_buffer_deinit(&text);
+        planned all = {0};
+        all.tensors = ifm_synth_tensors(shape, &all.n);
+        assert_non_null(all.tensors);
+        bind_planned(&all, &config);
+        free(all.tensors);
+    }
+    assert_int_equal(n_shapes, 12);
+}
+
 static void types_and_odd_addresses(void **state)
 {
     (void)state;
@@ -136,6 +207,36 @@ static void types_and_odd_addresses(void **state)
         assert_int_equal((uintptr_t)wte->data % 2, 1);
         ifm_weights_close(weights);
     }
+}
+
+/* A Llama from its own file. */
+static void a_llama_runs(void **state)
+{
+    (void)state;
+    ifm_model *model;
+    ifm_session *session;
+    const float *logits;
+    const int32_t ids[] = {1, 500, 3};
+    ifm_error err = {0};
+    const ifm_synth_options options = {
+        .shape = "tiny-llama", .directory = directory, .dtype = IFM_DTYPE_F16};
+    const ifm_session_options room = {.positions = 8, .threads = 2};
+    if (ifm_model_synth(&options, &err) != IFM_OK ||
+        ifm_model_open(directory, NULL, &model, &err) != IFM_OK)
+        fail_msg("%s", err.message);
+    const ifm_model_info *info = ifm_model_describe(model);
+    assert_string_equal(info->family, "llama");
+    assert_string_equal(info->dtype, "f16");
+    /* 512 · 32 of the embedding; a layer: norms, q and o, k and v, three of 32 · 64. */
+    assert_int_equal(info->parameters,
+                     512 * 32 + 32 +
+                         2 * (2 * 32 + 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64));
+    assert_int_equal(ifm_session_new(model, &room, &session, &err), IFM_OK);
+    assert_int_equal(ifm_session_eval(session, ids, 3, &logits, &err), IFM_OK);
+    for (int32_t i = 0; i < info->n_vocab; i++)
+        assert_true(isfinite(logits[i]));
+    ifm_session_free(session);
+    ifm_model_close(model);
 }
 
 static bool stop_at_once(void *arg, int64_t n_done, int64_t n_bytes)
@@ -153,7 +254,9 @@ static void what_is_not_written(void **state)
     assert_int_equal(ifm_model_synth(&options, &err), IFM_ERR_ARGUMENT);
     assert_string_equal(err.message,
                         "no shape is called \"gpt3\", there are tiny-gpt2, "
-                        "distilgpt2, gpt2, gpt2-medium, gpt2-large, gpt2-xl");
+                        "distilgpt2, gpt2, gpt2-medium, gpt2-large, gpt2-xl, "
+                        "tiny-llama, smollm2-135m, tinyllama, llama-3.2-1b, "
+                        "qwen2.5-0.5b, qwen3-0.6b");
     assert_false(ifm_file_exists(path_of("new")));
 
     options = (ifm_synth_options){.shape = "tiny-gpt2",
@@ -180,6 +283,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_options_same_bytes),
         cmocka_unit_test(tensors_have_shape_and_scale),
+        cmocka_unit_test(every_shape_binds),
+        cmocka_unit_test(a_llama_runs),
         cmocka_unit_test(types_and_odd_addresses),
         cmocka_unit_test(what_is_not_written),
         cmocka_unit_test(the_tokenizer_is_copied),
