@@ -141,7 +141,8 @@ static void check_each(checker *c, const json_t *prompt, const int32_t *ids, siz
     }
 }
 
-static void check_prompts(checker *c, const json_t *reference, const char *name)
+static void check_prompts(checker *c, const json_t *reference, const char *name,
+                          size_t n_positions)
 {
     static int32_t ids[4096];
     const json_t *prompt;
@@ -154,7 +155,8 @@ static void check_prompts(checker *c, const json_t *reference, const char *name)
         check_last(c, prompt, ids, n);
         if (json_array_size(json_object_get(prompt, "greedy_ids")) > 0)
             check_greedy(c, prompt, &ids[n - 1], n);
-        check_each(c, prompt, ids, n);
+        if (n < 32 || n == n_positions) /* between these it is more of the same */
+            check_each(c, prompt, ids, n);
     }
 }
 
@@ -196,7 +198,7 @@ static void check_case(const char *directory, const char *name, const ifm_kern *
     const ifm_session_options so = {
         .positions = info->n_positions, .threads = threads, .exact = exact};
     assert_int_equal(ifm_session_new(c.model, &so, &c.session, &err), IFM_OK);
-    check_prompts(&c, reference, name);
+    check_prompts(&c, reference, name, (size_t)info->n_positions);
     ifm_session_free(c.session);
     ifm_model_close(c.model);
     json_decref(reference);
@@ -228,9 +230,11 @@ static void check_cases(const char *family, size_t least, bool exact)
     const int n_tables = ifm_kernels_available(tables, IFM_KERN_MAX);
     assert_true(n_cases >= least && n_tables >= 1);
     for (int t = 0; t < n_tables; t++) {
+        /* Threads divide the work the same way for every table. */
+        const bool several = t == 0 || t + 1 == n_tables;
         memset(worst, 0, sizeof worst);
         for (size_t i = 0; i < n_cases; i++)
-            check_case(directory, names[i], tables[t], 1 + (int)(i + (size_t)t) % 3,
+            check_case(directory, names[i], tables[t], several ? 1 + (int)i % 3 : 1,
                        exact);
         print_message("%s, %s: worst difference %.2g (f32), %.2g (16 bits), %.2g "
                       "(quantized), %.2g (and 8-bit activations)\n",
