@@ -35,6 +35,18 @@ static const ifm_option options[] = {
     {"prompt-ids", 0, IFM_OPTION_STRING, "IDS", 0, 0, NULL, REQUEST,
      "token ids instead of a text: 1,2,3"},
     IFM_CHAT_OPTIONS(REQUEST),
+    {"prompts", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, REQUEST,
+     "several prompts: JSON lines with \"prompt\" and, if wanted, \"max_new_tokens\" and "
+     "\"id\", or a prompt a line; requests take them in turn"},
+    {"input-len", 0, IFM_OPTION_STRING, "N,N…", 0, 0, NULL, REQUEST,
+     "prompts of exactly so many tokens, drawn with --seed: 32,128,512"},
+    {"output-len", 0, IFM_OPTION_INT, "N", 1, 1000000, NULL, REQUEST,
+     "generate exactly N tokens: --max-new-tokens N --ignore-eos"},
+    {"batch-size", 0, IFM_OPTION_INT, "N", 1, IFM_BATCH_MAX, "1", REQUEST,
+     "sequences of a request; prompts are repeated to fill it"},
+    {"padding", 0, IFM_OPTION_CHOICE, "none|left|right", 0, 0, "none", REQUEST,
+     "whether all sequences of a batch are computed as long as the longest, as other "
+     "frameworks do; what that costs is measured, too (with transformers: left)"},
     {"max-new-tokens", 'n', IFM_OPTION_INT, "N", 1, 1000000, "20", REQUEST,
      "how many tokens to generate"},
     {"ignore-eos", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, REQUEST,
@@ -50,6 +62,8 @@ static const ifm_option options[] = {
      "requests between cold and warm that are recorded but not counted"},
     {"warm", 0, IFM_OPTION_INT, "N", 0, 100000, "30", RUNS,
      "warm starts: requests to a process that has the model loaded"},
+    {"repeat", 0, IFM_OPTION_INT, "N", 1, 100000, NULL, RUNS,
+     "warm requests: all prompts N times, instead of --warm"},
     {"page-cache", 0, IFM_OPTION_CHOICE, "keep|evict", 0, 0, "keep", RUNS,
      "whether the model's files are dropped from memory before each cold start"},
     {"timeout", 0, IFM_OPTION_INT, "S", 1, 1000000, "600", RUNS,
@@ -192,8 +206,12 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
     if (st == IFM_OK) {
         ifm_host_time before = ifm_host_cpu_time();
         ifm_subject subjects[IFM_TARGETS_MAX];
-        for (size_t k = 0; k < set->n; k++)
-            subjects[k] = (ifm_subject){targets[k], &setup->request, 1, &set->runs[k]};
+        for (size_t k = 0; k < set->n; k++) {
+            const ifm_requests *requests =
+                setup->choices[k].ragged ? &setup->ragged : &setup->requests;
+            subjects[k] =
+                (ifm_subject){targets[k], requests->items, requests->n, &set->runs[k]};
+        }
         st = ifm_plan_run(&plan, subjects, set->n, &failed, err);
         double steal = ifm_host_steal_frac(before, ifm_host_cpu_time());
         for (size_t k = 0; k < set->n; k++)

@@ -61,12 +61,37 @@ static void describe_host(ifm_run *run)
     };
 }
 
-static ifm_status describe_workload(const ifm_run_setup *self, ifm_run *run)
+/* Prompts, as far as they are texts, and their names. */
+static ifm_status describe_prompts(const ifm_prompts *prompts, ifm_workload *w)
+{
+    const size_t n = prompts->n;
+    w->prompts = calloc(n, sizeof *w->prompts);
+    w->prompt_names = calloc(n, sizeof *w->prompt_names);
+    w->prompt_bytes = calloc(n, sizeof *w->prompt_bytes);
+    if (w->prompts == NULL || w->prompt_names == NULL || w->prompt_bytes == NULL)
+        return IFM_ERR_NO_MEMORY;
+    for (w->n_prompts = 0; w->n_prompts < n; w->n_prompts++) {
+        const ifm_prompt *prompt = &prompts->items[w->n_prompts];
+        char **text = &w->prompts[w->n_prompts], **name = &w->prompt_names[w->n_prompts];
+        if (prompt->name != NULL && (*name = strdup(prompt->name)) == NULL)
+            return IFM_ERR_NO_MEMORY;
+        if (prompt->n_ids > 0)
+            continue;
+        *text = malloc(prompt->n + 1);
+        if (*text == NULL)
+            return IFM_ERR_NO_MEMORY;
+        memcpy(*text, prompt->text, prompt->n + 1);
+        w->prompt_bytes[w->n_prompts] = prompt->n;
+    }
+    return IFM_OK;
+}
+
+static ifm_status describe_workload(const ifm_run_setup *self, size_t k, ifm_run *run)
 {
     const ifm_target_request *r = &self->request;
     run->workload = (ifm_workload){
-        .prompts = calloc(1, sizeof *run->workload.prompts),
-        .prompt_bytes = calloc(1, sizeof *run->workload.prompt_bytes),
+        .batch_size = self->batch_size,
+        .padding = self->choices[k].ragged ? IFM_PADDING_NONE : self->padding,
         .max_new_tokens = r->max_new_tokens,
         .sampling = r->sampling,
         .ignore_eos = r->ignore_eos,
@@ -76,19 +101,7 @@ static ifm_status describe_workload(const ifm_run_setup *self, ifm_run *run)
         .load_eager = self->model.eager,
         .evict = self->evict,
     };
-    if (run->workload.prompts == NULL || run->workload.prompt_bytes == NULL)
-        return IFM_ERR_NO_MEMORY;
-    run->workload.n_prompts = 1;
-    if (r->n_ids > 0)
-        return IFM_OK;
-    char *prompt = malloc(r->n_prompt + 1);
-    if (prompt == NULL)
-        return IFM_ERR_NO_MEMORY;
-    memcpy(prompt, r->prompt, r->n_prompt);
-    prompt[r->n_prompt] = '\0';
-    run->workload.prompts[0] = prompt;
-    run->workload.prompt_bytes[0] = r->n_prompt;
-    return IFM_OK;
+    return describe_prompts(&self->prompts, &run->workload);
 }
 
 ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
@@ -101,6 +114,6 @@ ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
         .kind = strdup(self->choices[k].label), .exact = -1, .nan_weights = -1};
     ifm_status st = describe_command(arguments, run);
     if (st == IFM_OK)
-        st = describe_workload(self, run);
+        st = describe_workload(self, k, run);
     return st == IFM_OK ? st : ifm_fail(err, st, "run: no memory");
 }

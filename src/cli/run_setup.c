@@ -1,99 +1,87 @@
 #include "cli/run_setup.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/error.h"
 #include "cli/chat.h"
-#include "cli/input.h"
 #include "hub/resolve.h"
 #include "inferometer/inferometer.h"
-#include "os/file.h"
 
-enum { PROMPT_LIMIT = 64 << 20 };
+/* ---- prompts and batches ------------------------------------------------------------ */
 
-/* ---- the prompt ------------------------------------------------------------------- */
-
-/* Editors end a file with a line feed that nobody means as part of the prompt. */
-static ifm_status read_prompt_file(ifm_run_setup *self, const char *path, ifm_error *err)
-{
-    ifm_status st;
-    size_t n = 0;
-    if (strcmp(path, "-") == 0) {
-        ifm_buffer text = {0};
-        st = ifm_read_stdin(&text, PROMPT_LIMIT, err);
-        n = text.length;
-        self->file_prompt = ifm_buffer_take(&text);
-        ifm_buffer_deinit(&text);
-    } else {
-        st = ifm_file_read(path, PROMPT_LIMIT, &self->file_prompt, &n, err);
-    }
-    if (st != IFM_OK)
-        return st;
-    if (n > 0 && self->file_prompt[n - 1] == '\n')
-        n--;
-    self->request.prompt = self->file_prompt != NULL ? self->file_prompt : "";
-    self->request.n_prompt = n;
-    return IFM_OK;
-}
-
-static ifm_status parse_ids(ifm_run_setup *self, const char *text, ifm_error *err)
-{
-    self->ids = malloc((strlen(text) / 2 + 1) * sizeof *self->ids);
-    if (self->ids == NULL)
-        return ifm_fail(err, IFM_ERR_NO_MEMORY, "prompt: no memory");
-    size_t n = 0;
-    for (const char *at = text; *at != '\0' || n == 0;) {
-        char *end;
-        errno = 0;
-        long long id = strtoll(at, &end, 10);
-        bool ends = *end == '\0' || (*end == ',' && end[1] != '\0');
-        if (end == at || !ends || errno != 0 || id < 0 || id > INT32_MAX)
-            return ifm_fail(err, IFM_ERR_ARGUMENT,
-                            "--prompt-ids: \"%s\" is no list of token ids, expected "
-                            "numbers and commas: 1,2,3",
-                            text);
-        self->ids[n++] = (int32_t)id;
-        at = *end == ',' ? end + 1 : end;
-    }
-    self->request.ids = self->ids;
-    self->request.n_ids = n;
-    return IFM_OK;
-}
-
-static ifm_status read_prompt(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
-{
-    int n = ifm_arguments_given(a, "prompt") + ifm_arguments_given(a, "prompt-file") +
-            ifm_arguments_given(a, "prompt-ids");
-    if (n > 1)
-        return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "--prompt, --prompt-file and --prompt-ids exclude each other");
-    if (ifm_arguments_given(a, "prompt-ids") && ifm_chat_wanted(a))
-        return ifm_fail(
-            err, IFM_ERR_ARGUMENT,
-            "--prompt-ids are no text: a chat template does not go with them");
-    if (ifm_arguments_given(a, "prompt-file"))
-        return read_prompt_file(self, ifm_arguments_string(a, "prompt-file"), err);
-    if (ifm_arguments_given(a, "prompt-ids"))
-        return parse_ids(self, ifm_arguments_string(a, "prompt-ids"), err);
-    self->request.prompt = ifm_arguments_string(a, "prompt");
-    self->request.n_prompt = strlen(self->request.prompt);
-    return IFM_OK;
-}
-
-/* The prompt is a message: *request gets what the model knows as a conversation. */
+/* The prompts are messages: each becomes what the model knows as a conversation. */
 static ifm_status apply_chat(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
 {
-    ifm_target_request *r = &self->request;
-    if (!ifm_chat_wanted(a))
+    ifm_status st = IFM_OK;
+    for (size_t i = 0; ifm_chat_wanted(a) && st == IFM_OK && i < self->prompts.n; i++) {
+        ifm_prompt *prompt = &self->prompts.items[i];
+        char *formatted = NULL;
+        size_t n = 0;
+        st = ifm_chat_apply(a, self->model_path, prompt->text, prompt->n, &formatted, &n,
+                            err);
+        if (st != IFM_OK)
+            break;
+        free(prompt->text);
+        prompt->text = formatted;
+        prompt->n = n;
+    }
+    return st;
+}
+
+static ifm_padding padding_of(const char *name)
+{
+    return strcmp(name, "left") == 0    ? IFM_PADDING_LEFT
+           : strcmp(name, "right") == 0 ? IFM_PADDING_RIGHT
+                                        : IFM_PADDING_NONE;
+}
+
+/* Transformers has no batches without padding; with padding, our engine is asked without, too,
+ * so that what padding costs is measured and not guessed. */
+static ifm_status read_batch(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
+{
+    self->batch_size = (int32_t)ifm_arguments_int(a, "batch-size");
+    const bool given = ifm_arguments_given(a, "padding");
+    bool transformers = false, native = false;
+    for (size_t i = 0; i < self->n_choices; i++) {
+        transformers = transformers || self->choices[i].kind == IFM_TARGET_TRANSFORMERS;
+        native = native || self->choices[i].kind == IFM_TARGET_NATIVE;
+    }
+    self->padding = padding_of(ifm_arguments_string(a, "padding"));
+    if (self->batch_size == 1) {
+        if (given && self->padding != IFM_PADDING_NONE)
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "--padding: one sequence needs none; --batch-size makes "
+                            "batches");
         return IFM_OK;
-    ifm_status st = ifm_chat_apply(a, self->model_path, r->prompt, r->n_prompt,
-                                   &self->chat_prompt, &r->n_prompt, err);
-    r->prompt = self->chat_prompt;
+    }
+    if (ifm_arguments_flag(a, "stream"))
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--stream shows one text as it is made, a batch has several");
+    if (transformers && !given)
+        self->padding = IFM_PADDING_LEFT;
+    if (transformers && self->padding == IFM_PADDING_NONE)
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--padding none: Transformers computes batches padded, take left");
+    if (native && self->padding != IFM_PADDING_NONE)
+        return ifm_target_choices_add_ragged(self->choices, &self->n_choices, err);
+    return IFM_OK;
+}
+
+static ifm_status make_requests(ifm_run_setup *self, const ifm_arguments *a,
+                                ifm_error *err)
+{
+    const size_t batch_size = (size_t)self->batch_size;
+    ifm_status st = ifm_requests_make(&self->requests, &self->prompts, &self->request,
+                                      batch_size, self->padding, err);
+    if (st == IFM_OK && self->padding != IFM_PADDING_NONE)
+        st = ifm_requests_make(&self->ragged, &self->prompts, &self->request, batch_size,
+                               IFM_PADDING_NONE, err);
+    if (st == IFM_OK && ifm_arguments_given(a, "repeat"))
+        self->n_warm =
+            (int32_t)(ifm_arguments_int(a, "repeat") * (int64_t)self->requests.n);
     return st;
 }
 
@@ -121,6 +109,10 @@ static void read_request(ifm_run_setup *self, const ifm_arguments *a)
     r->max_new_tokens = (int32_t)ifm_arguments_int(a, "max-new-tokens");
     r->logprobs = (int32_t)ifm_arguments_int(a, "logprobs");
     r->ignore_eos = ifm_arguments_flag(a, "ignore-eos");
+    if (ifm_arguments_given(a, "output-len")) {
+        r->max_new_tokens = (int32_t)ifm_arguments_int(a, "output-len");
+        r->ignore_eos = true;
+    }
     r->stop = ifm_arguments_list(a, "stop", &r->n_stop);
     r->sampling = (ifm_sampling){
         .temperature = (float)ifm_arguments_float(a, "temperature"),
@@ -142,7 +134,16 @@ static ifm_status check_stops(const ifm_target_request *request, ifm_error *err)
 
 /* ---- looking before measuring ----------------------------------------------------- */
 
-static ifm_status check_length(const ifm_run_setup *self, size_t n_ids, int32_t context,
+/* In front of what is wrong with one of several prompts. */
+static ifm_status within(const ifm_run_setup *self, size_t i, ifm_status st,
+                         ifm_error *err)
+{
+    if (st == IFM_OK || self->prompts.n == 1)
+        return st;
+    return ifm_fail_within(err, st, "prompt %zu", i + 1);
+}
+
+static ifm_status check_length(int32_t max_new_tokens, size_t n_ids, int32_t context,
                                ifm_error *err)
 {
     int64_t left = (int64_t)context - (int64_t)n_ids;
@@ -154,55 +155,69 @@ static ifm_status check_length(const ifm_run_setup *self, size_t n_ids, int32_t 
             err, IFM_ERR_ARGUMENT,
             "the prompt has %zu tokens, the model's context only %d: shorten it", n_ids,
             context);
-    if (self->request.max_new_tokens > left)
+    if (max_new_tokens > left)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "%zu prompt tokens leave room for %" PRId64 " new ones in the "
                         "model's context of %d, %d were asked: lower --max-new-tokens",
-                        n_ids, left, context, self->request.max_new_tokens);
+                        n_ids, left, context, max_new_tokens);
     return IFM_OK;
 }
 
-static ifm_status check_ids(const ifm_target_request *request, int32_t n_vocab,
-                            ifm_error *err)
+static ifm_status check_ids(const ifm_prompt *prompt, int32_t n_vocab, ifm_error *err)
 {
-    for (size_t i = 0; i < request->n_ids; i++)
-        if (request->ids[i] >= n_vocab)
+    for (size_t i = 0; i < prompt->n_ids; i++)
+        if (prompt->ids[i] >= n_vocab)
             return ifm_fail(
                 err, IFM_ERR_ARGUMENT,
                 "--prompt-ids: %d is no token of this model, which has 0 to %d",
-                request->ids[i], n_vocab - 1);
+                prompt->ids[i], n_vocab - 1);
     return IFM_OK;
 }
 
-static ifm_status check_prompt(const ifm_run_setup *self, const ifm_model_info *info,
+static ifm_status check_prompt(const ifm_run_setup *self, const ifm_prompt *prompt,
+                               ifm_tokenizer *tokenizer, const ifm_model_info *info,
                                ifm_error *err)
 {
-    const ifm_target_request *r = &self->request;
-    ifm_tokenizer *tokenizer = NULL;
     int32_t *ids = NULL;
-    size_t n_ids = r->n_ids;
-    ifm_status st = ifm_tokenizer_open(self->model_path, NULL, &tokenizer, err);
-    if (st == IFM_OK && r->n_ids > 0)
-        st = check_ids(r, info->n_vocab, err);
-    else if (st == IFM_OK)
-        st = ifm_tokenizer_encode(tokenizer, r->prompt, r->n_prompt, IFM_ENCODE_DEFAULT,
+    size_t n_ids = prompt->n_ids;
+    ifm_status st = IFM_OK;
+    if (prompt->n_ids > 0)
+        st = check_ids(prompt, info->n_vocab, err);
+    else
+        st = ifm_tokenizer_encode(tokenizer, prompt->text, prompt->n, IFM_ENCODE_DEFAULT,
                                   &ids, &n_ids, err);
     if (st == IFM_OK)
-        st = check_length(self, n_ids, info->n_positions, err);
-    else if (st == IFM_ERR_FORMAT && tokenizer != NULL)
+        st = check_length(prompt->max_new_tokens > 0 ? prompt->max_new_tokens
+                                                     : self->request.max_new_tokens,
+                          n_ids, info->n_positions, err);
+    else if (st == IFM_ERR_FORMAT)
         ifm_fail_within(err, st, "prompt");
     free(ids);
-    ifm_tokenizer_close(tokenizer);
     return st;
 }
 
-static ifm_status look(const ifm_run_setup *self, ifm_error *err)
+/* The tokenizer makes the prompts that --input-len asks for; with our engine, every mistake
+ * is found now. */
+static ifm_status look(ifm_run_setup *self, bool native, ifm_error *err)
 {
     ifm_model *model = NULL;
+    ifm_tokenizer *tokenizer = NULL;
     ifm_model_options options = {.load = IFM_LOAD_LAZY, .kernels = self->model.kernels};
-    ifm_status st = ifm_model_open(self->model_path, &options, &model, err);
+    ifm_status st = IFM_OK;
+    if (native)
+        st = ifm_model_open(self->model_path, &options, &model, err);
+    const ifm_model_info *info = model != NULL ? ifm_model_describe(model) : NULL;
     if (st == IFM_OK)
-        st = check_prompt(self, ifm_model_describe(model), err);
+        st = ifm_tokenizer_open(self->model_path, NULL, &tokenizer, err);
+    if (st == IFM_OK)
+        st = ifm_prompts_make(&self->prompts, tokenizer,
+                              info != NULL ? info->n_vocab : INT32_MAX,
+                              self->request.sampling.seed, err);
+    for (size_t i = 0; st == IFM_OK && info != NULL && i < self->prompts.n; i++)
+        st = within(self, i,
+                    check_prompt(self, &self->prompts.items[i], tokenizer, info, err),
+                    err);
+    ifm_tokenizer_close(tokenizer);
     ifm_model_close(model);
     return st;
 }
@@ -241,10 +256,12 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
     if (st == IFM_OK)
         st = check_stops(&self->request, err);
     if (st == IFM_OK)
-        st = read_prompt(self, a, err);
+        st = ifm_prompts_read(&self->prompts, a, err);
     if (st == IFM_OK)
         st = ifm_target_choices_parse(ifm_arguments_string(a, "target"), self->choices,
                                       &self->n_choices, err);
+    if (st == IFM_OK)
+        st = read_batch(self, a, err);
     if (st == IFM_OK)
         st = resolve(self, ifm_arguments_string(a, "model"), err);
     if (st == IFM_OK)
@@ -259,8 +276,11 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
         .device = ifm_arguments_string(a, "device"),
         .dtype = ifm_arguments_string(a, "dtype"),
     };
-    if (st == IFM_OK && has_choice(self, IFM_TARGET_NATIVE))
-        st = look(self, err);
+    const bool native = has_choice(self, IFM_TARGET_NATIVE);
+    if (st == IFM_OK && (native || self->prompts.n_lengths > 0))
+        st = look(self, native, err);
+    if (st == IFM_OK)
+        st = make_requests(self, a, err);
     if (st != IFM_OK)
         ifm_run_setup_deinit(self);
     return st;
@@ -270,8 +290,8 @@ void ifm_run_setup_deinit(ifm_run_setup *self)
 {
     ifm_target_choices_free(self->choices, self->n_choices);
     free(self->model_path);
-    free(self->file_prompt);
-    free(self->chat_prompt);
-    free(self->ids);
+    ifm_prompts_deinit(&self->prompts);
+    ifm_requests_deinit(&self->requests);
+    ifm_requests_deinit(&self->ragged);
     *self = (ifm_run_setup){0};
 }

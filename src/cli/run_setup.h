@@ -2,19 +2,21 @@
 #ifndef IFM_CLI_RUN_SETUP_H
 #define IFM_CLI_RUN_SETUP_H
 
-#include "cli/command.h"
+#include "cli/prompts.h"
 #include "target/choice.h"
 
 typedef struct ifm_run_setup {
     char *model_path;
-    char *file_prompt; /* heap: what --prompt-file held */
-    char *chat_prompt; /* heap: the prompt as the chat template has it */
-    int32_t *ids;      /* heap: --prompt-ids */
+    ifm_prompts prompts;
     ifm_worker_model model;
     ifm_target_choice choices[IFM_TARGETS_MAX];
     size_t n_choices;
-    const char *python; /* borrowed; NULL: the usual one */
-    ifm_target_request request;
+    const char *python;         /* borrowed; NULL: the usual one */
+    ifm_target_request request; /* everything but the prompts */
+    ifm_requests requests;      /* as asked */
+    ifm_requests ragged;        /* the same without padding; empty when there is none */
+    int32_t batch_size;
+    ifm_padding padding;
     bool evict;
     int32_t n_cold, n_warmup, n_warm;
     int64_t timeout_ns;

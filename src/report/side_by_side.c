@@ -100,13 +100,29 @@ static void put_counts(table *t, ifm_start start)
 {
     ifm_page *p = t->page;
     ifm_buffer_printf(&p->out, "  %s", ifm_page_dim(p));
-    ifm_page_padded(p, "runs", TITLE, false);
+    ifm_page_padded(p, p->run->workload.batch_size > 1 ? "sequences" : "runs", TITLE,
+                    false);
     for (size_t k = 0; k < t->n; k++) {
         char n[32];
         snprintf(n, sizeof n, "%zu", summary_of(t, k, start)->n_ok);
         ifm_page_padded(p, n, COLUMN, true);
     }
     ifm_buffer_puts(&p->out, ifm_page_plain(p));
+    ifm_page_end(p);
+}
+
+/* Tokens per second of whole batches: a rate, so that no ratio of times stands beside. */
+static void put_batch_rates(table *t, ifm_start start)
+{
+    ifm_page *p = t->page;
+    ifm_buffer_puts(&p->out, "  ");
+    ifm_page_padded(p, "batch, tokens/s", TITLE, false);
+    for (size_t k = 0; k < t->n; k++)
+        ifm_page_padded(
+            p,
+            ifm_word_rate(summary_of(t, k, start)->batch_tokens_per_s.p50, p->unicode)
+                .text,
+            COLUMN, true);
     ifm_page_end(p);
 }
 
@@ -132,6 +148,8 @@ static void put_table(table *t, ifm_start start, const char *title, const char *
             put_ratio(t, k, start, (ifm_metric)m);
         ifm_page_end(p);
     }
+    if (p->run->workload.batch_size > 1)
+        put_batch_rates(t, start);
     put_counts(t, start);
 }
 

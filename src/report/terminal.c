@@ -137,10 +137,10 @@ static void put_row(ifm_page *p, const char *title, const ifm_stats *s,
     ifm_buffer_printf(&p->out, "%6zu\n", s->n);
 }
 
-static void put_rate_row(ifm_page *p, const ifm_stats *s)
+static void put_rate_row(ifm_page *p, const char *title, const ifm_stats *s)
 {
     ifm_buffer_puts(&p->out, "  ");
-    ifm_page_padded(p, "Tokens per second", 22, false);
+    ifm_page_padded(p, title, 22, false);
     ifm_page_padded(p, ifm_word_rate(s->p50, p->unicode).text, 10, true);
     char interval[128] = "";
     snprintf(interval, sizeof interval, "%s", p->unicode ? "—" : "-");
@@ -193,6 +193,18 @@ static void put_all_failed(ifm_page *p, ifm_start start, const ifm_summary *s,
     ifm_page_end(p);
 }
 
+/* "10 runs", or "3 requests of 4 sequences", each of which has its metrics. */
+static void put_count(ifm_page *p, const ifm_summary *s)
+{
+    const int32_t batch = p->run->workload.batch_size;
+    if (batch > 1)
+        ifm_buffer_printf(&p->out, "%zu request%s of %d sequences",
+                          s->batch_tokens_per_s.n,
+                          s->batch_tokens_per_s.n == 1 ? "" : "s", batch);
+    else
+        ifm_buffer_printf(&p->out, "%zu run%s", s->n_ok, s->n_ok == 1 ? "" : "s");
+}
+
 static void put_table(ifm_page *p, ifm_start start, const char *title, const char *what)
 {
     const ifm_summary *s = start == IFM_START_COLD ? &p->cold : &p->warm;
@@ -202,15 +214,18 @@ static void put_table(ifm_page *p, ifm_start start, const char *title, const cha
     }
     ifm_scale scale = ifm_scale_of(s);
     ifm_page_end(p);
-    ifm_buffer_printf(&p->out, "%s%s%s%s%s, %zu run%s, in %s%s\n", ifm_page_bold(p),
-                      title, ifm_page_plain(p), ifm_page_dim(p), what, s->n_ok,
-                      s->n_ok == 1 ? "" : "s", ifm_page_unit(p, &scale),
+    ifm_buffer_printf(&p->out, "%s%s%s%s%s, ", ifm_page_bold(p), title, ifm_page_plain(p),
+                      ifm_page_dim(p), what);
+    put_count(p, s);
+    ifm_buffer_printf(&p->out, ", in %s%s\n", ifm_page_unit(p, &scale),
                       ifm_page_plain(p));
     ifm_buffer_printf(&p->out, "%s  %-22s%10s%20s%10s%10s%6s%s\n", ifm_page_dim(p), "",
                       "median", "95% interval", "min", "max", "n", ifm_page_plain(p));
     for (int m = 0; m < IFM_METRIC_TEXT_TTFT; m++)
         put_row(p, ifm_metric_title((ifm_metric)m), &s->metric[m], &scale);
-    put_rate_row(p, &s->tokens_per_s);
+    put_rate_row(p, "Tokens per second", &s->tokens_per_s);
+    if (p->run->workload.batch_size > 1)
+        put_rate_row(p, "  of the whole batch", &s->batch_tokens_per_s);
     put_table_notes(p, s);
 }
 

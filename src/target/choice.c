@@ -72,6 +72,20 @@ ifm_status ifm_target_choices_parse(const char *list,
     return st;
 }
 
+ifm_status ifm_target_choices_add_ragged(ifm_target_choice choices[IFM_TARGETS_MAX],
+                                         size_t *n, ifm_error *err)
+{
+    if (*n == IFM_TARGETS_MAX)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--target: at most %d targets with padding", IFM_TARGETS_MAX - 1);
+    choices[*n] = (ifm_target_choice){
+        .kind = IFM_TARGET_NATIVE, .label = strdup("native-ragged"), .ragged = true};
+    if (choices[*n].label == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "--target: no memory");
+    ++*n;
+    return IFM_OK;
+}
+
 void ifm_target_choices_free(ifm_target_choice choices[IFM_TARGETS_MAX], size_t n)
 {
     for (size_t i = 0; i < n; i++) {

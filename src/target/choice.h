@@ -16,6 +16,7 @@ typedef struct ifm_target_choice {
     ifm_target_kind kind;
     char *label;   /* heap: "native", "transformers", "worker"; told apart by a number */
     char *command; /* heap: of a worker, else NULL */
+    bool ragged;   /* asked without padding, to say what padding costs the others */
 } ifm_target_choice;
 
 /* Splits `list` at commas; everything behind "worker:" up to the end is its command, so it
@@ -24,6 +25,10 @@ typedef struct ifm_target_choice {
 ifm_status ifm_target_choices_parse(const char *list,
                                     ifm_target_choice choices[IFM_TARGETS_MAX], size_t *n,
                                     ifm_error *err);
+/* Adds the native target once more, as "native-ragged". Errors: ARGUMENT (too many),
+ * NO_MEMORY. */
+ifm_status ifm_target_choices_add_ragged(ifm_target_choice choices[IFM_TARGETS_MAX],
+                                         size_t *n, ifm_error *err);
 void ifm_target_choices_free(ifm_target_choice choices[IFM_TARGETS_MAX], size_t n);
 
 /* Makes the target that a choice names. `python` as in target/transformers.h. */

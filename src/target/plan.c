@@ -60,7 +60,8 @@ static ifm_record *add_records(ifm_run *run, const ifm_target_request *request,
         record->id = id;
         record->start = start;
         record->sequence = (int32_t)i;
-        record->prompt = request->n_sequences > 0 ? request->sequences[i].index : 0;
+        record->prompt =
+            request->n_sequences > 0 ? request->sequences[i].index : request->index;
     }
     return &run->records[first];
 }

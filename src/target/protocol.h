@@ -104,6 +104,7 @@ typedef struct ifm_target_request {
     const char *const *stop;
     size_t n_stop;
     int32_t logprobs;
+    int32_t index;                 /* which of the workload's prompts it is */
     const ifm_sequence *sequences; /* a batch, instead of prompt and ids; NULL: none */
     size_t n_sequences;
     ifm_padding padding;
