@@ -25,9 +25,9 @@
 
 static const ifm_option options[] = {
     {"model", 'm', IFM_OPTION_STRING, "MODEL", 0, 0, NULL, REQUEST,
-     "a directory as the Hugging Face hub lays it out, a .safetensors file, or the "
-     "bundled "
-     "model, counting"},
+     "a directory as the Hugging Face hub lays it out, a .gguf or .safetensors file, a "
+     "name that `model pull` has fetched (org/name, smollm2), or the bundled model, "
+     "counting"},
     {"prompt", 'p', IFM_OPTION_STRING, "TEXT", 0, 0, "An increasing sequence: one,",
      REQUEST, "the text to continue"},
     {"prompt-file", 'f', IFM_OPTION_STRING, "FILE", 0, 0, NULL, REQUEST,

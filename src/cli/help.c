@@ -114,6 +114,7 @@ void ifm_help_overview(FILE *out, int width)
           "Begin with:\n"
           "  inferometer run                  measure the bundled model, cold and warm\n"
           "  inferometer run -m DIR -n 50     a model of your own, 50 new tokens\n"
+          "  inferometer model pull smollm2   fetch a real model, 98 MB\n"
           "  inferometer help run             every option of run\n"
           "\n"
           "Exit codes: 0 fine, 1 it failed, 2 wrong usage, 3 measured but not "
