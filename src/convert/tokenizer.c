@@ -172,20 +172,32 @@ static ifm_status read_tokens(source *self, ifm_error *err)
     return IFM_OK;
 }
 
-/* What tells a pre-tokenizer: beginnings of the patterns of its splits, in order. */
+/* What tells a pre-tokenizer: the whole pattern of its one split, or how those of its first
+ * two begin. */
 typedef struct pre_tokenizer {
     const char *name; /* tokenizer.ggml.pre */
     const char *first, *second;
 } pre_tokenizer;
 
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define WORD         "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
+#define SIGNS        " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+#define SPACES       "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define CASED                                                                            \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*"                        \
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+#define UPPERCASED                                                                       \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"                        \
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"
+#define SIGNS_SLASH " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
+
 static const pre_tokenizer pre_tokenizers[] = {
-    {"llama-bpe",
-     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
-     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     NULL},
-    {"qwen2",
-     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
-     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    {"llama-bpe", CONTRACTIONS "|" WORD "|\\p{N}{1,3}|" SIGNS "|" SPACES, NULL},
+    {"qwen2", CONTRACTIONS "|" WORD "|\\p{N}|" SIGNS "|" SPACES, NULL},
+    {"tekken", CASED "|" UPPERCASED "|\\p{N}|" SIGNS_SLASH "|" SPACES, NULL},
+    {"gpt-4o",
+     CASED CONTRACTIONS "?|" UPPERCASED CONTRACTIONS "?|\\p{N}{1,3}|" SIGNS_SLASH
+                        "|" SPACES,
      NULL},
     {"deepseek-coder", "[\r\n]", "\\s?\\p{L}+"},
     {"deepseek-llm", "[\r\n]", "\\s?[A-Za-z"},
@@ -214,22 +226,41 @@ static bool fits(const pre_tokenizer *self, const json_t *list)
     return second == NULL || strncmp(second, self->second, strlen(self->second)) == 0;
 }
 
+/* "ByteLevel" is there, and cuts words as GPT-2 does only when `cuts`. */
+static bool is_byte_level(const json_t *part, bool cuts)
+{
+    return strcmp(type_of(part), "ByteLevel") == 0 &&
+           !json_is_true(json_object_get(part, "add_prefix_space")) &&
+           cuts != json_is_false(json_object_get(part, "use_regex"));
+}
+
 /* NULL: none that GGUF has a name for. */
 static const char *find_pre(const source *self)
 {
     const json_t *part = json_object_get(self->main, "pre_tokenizer");
     const json_t *list = json_object_get(part, "pretokenizers");
-    if (self->merges_text != NULL || strcmp(type_of(part), "ByteLevel") == 0)
-        return "gpt-2";
+    const size_t n = json_array_size(list);
     const json_t *first = json_array_get(list, 0);
-    if (json_array_size(list) == 2 && strcmp(type_of(first), "Digits") == 0 &&
-        strcmp(type_of(json_array_get(list, 1)), "ByteLevel") == 0 &&
+    const json_t *last = json_array_get(list, n > 0 ? n - 1 : 0);
+    if (self->merges_text != NULL || is_byte_level(n == 1 ? first : part, true))
+        return "gpt-2";
+    if (n == 2 && strcmp(type_of(first), "Digits") == 0 && is_byte_level(last, true) &&
         json_is_true(json_object_get(first, "individual_digits")))
         return "smollm";
     for (size_t i = 0; i < sizeof pre_tokenizers / sizeof pre_tokenizers[0]; i++)
-        if (fits(&pre_tokenizers[i], list))
+        if (fits(&pre_tokenizers[i], list) && is_byte_level(last, false))
             return pre_tokenizers[i].name;
     return NULL;
+}
+
+/* What happens to a text before it is cut: GGUF has no word for it but SentencePiece's own.
+ * NFC is passed over, as llama.cpp does with Qwen's: text that people type is in it. */
+static bool has_other_normalizer(const source *self)
+{
+    const json_t *part = json_object_get(self->main, "normalizer");
+    const json_t *list = json_object_get(part, "normalizers");
+    return !self->pieces && json_is_object(part) && strcmp(type_of(part), "NFC") != 0 &&
+           (list == NULL || json_array_size(list) > 0);
 }
 
 /* The halves of merge i of tokenizer.json; false when it is none. */
@@ -484,6 +515,9 @@ static ifm_status put_all(source *self, ifm_error *err)
         return bad(self, IFM_ERR_UNSUPPORTED,
                    "has a pre-tokenizer for which GGUF has no name that is known here",
                    err);
+    if (has_other_normalizer(self))
+        return bad(self, IFM_ERR_UNSUPPORTED,
+                   "has a normalizer, for which GGUF has no word", err);
     ifm_status st = read_tokens(self, err);
     if (st == IFM_OK && self->pieces)
         st = score_pieces(self, merges, err);
