@@ -207,8 +207,7 @@ class LlamaCpp(Program):
 
     def measure(self, model, works):
         path = self.models.gguf(model)
-        settings = report.SETTINGS[LLAMA]
-        for flash, name in zip((1, 0), settings):
+        for flash, name in ((1, report.FLASH), (0, report.NO_FLASH)):
             # Without flash attention long prompts take thrice as long, decoding after them a
             # third: for the depths both are measured, for the rest the better one.
             some = works if flash else {w for w in works if w.startswith("decode ")}
@@ -217,12 +216,14 @@ class LlamaCpp(Program):
             self.keep(model, name, self.steps(command, model, path, some, env=environment), some)
         for work, n_tokens in (("cold", 1), ("whole", NEW_TOKENS)):
             if work in works:
-                self.samples.keep(model, work, settings[0], self.complete(path, n_tokens))
+                for name, words in ((report.FLASH, []), (report.NO_REPACK, ["--no-repack"])):
+                    ms = self.complete(path, n_tokens, words)
+                    self.samples.keep(model, work, name, ms)
 
-    def complete(self, path, n_tokens):
+    def complete(self, path, n_tokens, words):
         command = [self.options.cache / "llama" / "bin" / "llama-completion", "-m", path]
         command += ["-p", PROMPT, "-n", n_tokens, "-t", self.options.threads, "-c", 1024]
-        command += ["-no-cnv", "--no-warmup", "--temp", 0]
+        command += ["-no-cnv", "--no-warmup", "--temp", 0, *words]
         return median_of(4, lambda: time_process(command))
 
 

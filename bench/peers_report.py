@@ -5,9 +5,11 @@ import statistics
 from peers_rows import BARE, LLAMA, OPENVINO, OURS, PEERS, TOUCH, TRANSFORMERS
 
 SMALL, HUGE = "bare pass, small pages", "bare pass, huge pages"
+FLASH, NO_FLASH = "llama.cpp, flash attention", "llama.cpp, no flash attention"
+NO_REPACK = "llama.cpp, weights not repacked"
 # One program, measured in more than one of its settings: the best one stands in the table.
 SETTINGS = {
-    LLAMA: ("llama.cpp, flash attention", "llama.cpp, no flash attention"),
+    LLAMA: (FLASH, NO_FLASH, NO_REPACK),
     BARE: (SMALL, HUGE),
 }
 QUIET_CORES = 0.1  # what an idle system does by itself, and a little more

@@ -11,10 +11,8 @@ sys.dont_write_bytecode = True
 
 import peers_report as report  # noqa: E402
 import peers_rows as rows  # noqa: E402
-from peers_report import HUGE, SMALL, Samples  # noqa: E402
+from peers_report import FLASH, HUGE, NO_FLASH, SMALL, Samples  # noqa: E402
 from peers_rows import LLAMA, OPENVINO, OURS, TOUCH, TRANSFORMERS  # noqa: E402
-
-FLASH, NO_FLASH = report.SETTINGS[LLAMA]
 
 
 def find(name):
