@@ -210,6 +210,7 @@ const char *ifm_chat_default_system(const char *text, size_t n, size_t *n_words)
 {
     static const char begin[] = "<|im_start|>system";
     static const char end[] = "<|im_end|>";
+    enum { MOST = 4096 }; /* bytes that a default message has, or it is none */
     const char *stop = text + n;
     *n_words = 0;
     for (const char *at = text;
@@ -222,9 +223,10 @@ const char *ifm_chat_default_system(const char *text, size_t n, size_t *n_words)
             at += 2;
         else
             continue;
-        const char *close = memmem(at, (size_t)(stop - at), end, sizeof end - 1);
+        size_t left = (size_t)(stop - at);
+        const char *close = memmem(at, left < MOST ? left : MOST, end, sizeof end - 1);
         if (close == NULL)
-            break;
+            continue;
         size_t length = (size_t)(close - at);
         if (length > 0 && !contains(at, length, "{{") && !contains(at, length, "}}") &&
             !contains(at, length, "'") && !contains(at, length, "\\")) {

@@ -51,7 +51,7 @@ static bool count(const ifm_lexicon *self, const ifm_buffer *shown, size_t n_key
         n_text += (uint64_t)self->rules.steps[i].n_pattern + self->rules.steps[i].n_with;
     if (n_text > UINT32_MAX || n_key > UINT32_MAX || shown->length > UINT32_MAX)
         return false;
-    header->n_ranks = self->ranks != NULL ? (uint32_t)self->n_tokens : 0;
+    header->n_ranks = (uint32_t)self->n_ranks;
     header->n_shown = (uint32_t)shown->length;
     header->n_shown_ends = shown->length > 0 ? (uint32_t)self->n_tokens : 0;
     header->n_tokens = (uint32_t)self->n_tokens;
@@ -337,9 +337,8 @@ static ifm_status fill(const ifm_lexicon *self, const uint32_t *shown_ends,
                self->n_tokens * sizeof *shown_ends);
         memcpy(writable(b->view.shown), shown->data, shown->length);
     }
-    if (self->ranks != NULL)
-        memcpy(writable(b->view.ranks), self->ranks,
-               self->n_tokens * sizeof *self->ranks);
+    if (self->n_ranks > 0)
+        memcpy(writable(b->view.ranks), self->ranks, self->n_ranks * sizeof *self->ranks);
     if (!fill_tokens(self, b) || !fill_merges(self, b))
         return ifm_fail(err, IFM_ERR_LIMIT,
                         "the vocabulary cannot be hashed: was it made to collide?");

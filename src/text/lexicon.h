@@ -44,7 +44,8 @@ typedef struct ifm_lexicon {
     size_t n_merges, capacity_merges;
     ifm_added_token *added; /* [n_added], starts in `text` */
     size_t n_added, capacity_added;
-    uint32_t *ranks; /* [n_tokens], when rules.by_score */
+    uint32_t *ranks; /* [n_ranks], of the vocabulary without added tokens, if by score */
+    size_t n_ranks;
     ifm_lexicon_show show;
     ifm_text_rules rules; /* its steps' strings are in `text` */
 } ifm_lexicon;

@@ -163,6 +163,7 @@ ifm_status ifm_lexicon_set_scores(ifm_lexicon *self, const float *scores, ifm_er
         self->ranks[sorted[i].id] = rank;
     }
     free(sorted);
+    self->n_ranks = n;
     self->rules.by_score = true;
     return IFM_OK;
 }

@@ -183,7 +183,7 @@ static bool is_sound(const ifm_tables_header *h)
     if (h->n_tokens > IFM_MAX_TOKENS || h->n_merged > IFM_MAX_MERGES ||
         h->longest_token > h->n_text || h->longest_shown > h->n_shown)
         return false;
-    if ((h->n_ranks != 0 && h->n_ranks != h->n_tokens) ||
+    if (h->n_ranks > h->n_tokens ||
         (h->n_shown_ends != 0 && h->n_shown_ends != h->n_tokens))
         return false;
     bool sound = are_rules_sound(h);

@@ -86,8 +86,8 @@ enum {
 
 /* What a tokenizer does besides looking up. */
 typedef struct ifm_text_rules {
-    int32_t bos, eos; /* -1: none */
-    int32_t unknown;  /* for what has no token; -1: it is left out */
+    int32_t bos, eos;                /* -1: none */
+    int32_t unknown;                 /* for what has no token; -1: it is left out */
     int32_t prefix[IFM_MAX_AFFIXES]; /* put in front with IFM_ENCODE_BOS */
     int32_t suffix[IFM_MAX_AFFIXES]; /* put behind with IFM_ENCODE_EOS */
     uint8_t n_prefix, n_suffix;
@@ -138,7 +138,7 @@ typedef struct ifm_tables_header {
     uint32_t n_text;                          /* bytes */
     uint32_t n_key;                           /* bytes */
     uint32_t longest_token;                   /* bytes */
-    uint32_t n_ranks;                         /* tokens, or 0: merging is by pairs */
+    uint32_t n_ranks;       /* tokens of the vocabulary, or 0: merging is by pairs */
     uint32_t n_shown_ends;  /* tokens, or 0: they are shown as they are */
     uint32_t n_shown;       /* bytes */
     uint32_t longest_shown; /* bytes */
