@@ -96,8 +96,10 @@ static ifm_status fail_missing(const ifm_binder *self, int32_t layer, ifm_part p
         snprintf(or_without, sizeof or_without, " (or \"%s\")", without);
     return ifm_fail(self->err, IFM_ERR_FORMAT,
                     "tensor \"%s\"%s is in none of the weight files, expected of a %s "
-                    "with %" PRId32 " layers: is it another model's config.json?",
-                    with, or_without, ifm_family_name(config->family), config->n_layer);
+                    "with %" PRId32 " layers: %s?",
+                    with, or_without, ifm_family_name(config->family), config->n_layer,
+                    source->gguf ? "is a part of the file missing"
+                                 : "is it another model's config.json");
 }
 
 static void print_shape(const ifm_tensor *x, char out[128])
