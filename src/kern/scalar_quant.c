@@ -27,19 +27,28 @@ static void pack(const ifm_product *p, int64_t t0, int64_t t1, void *packed)
     }
 }
 
-/* Σ x w over a piece of one row of x. */
-static double dot(const ifm_product *p, bool exact, int64_t t, int64_t k, int64_t n,
-                  const float *w)
+/* Σ x w over a piece of one row of x, */
+static double dot_exact(const ifm_product *p, int64_t t, int64_t k, int64_t n,
+                        const float *w)
 {
     double sum = 0;
     const float *x = p->x + t * p->x_stride + k;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * w[i];
+    return sum;
+}
+
+/* and of the row that is packed. */
+static double dot_packed(const ifm_product *p, int64_t t, int64_t k, int64_t n,
+                         const float *w)
+{
+    double sum = 0;
     const char *row = (const char *)p->packed + t * ifm_q8_row_bytes(p->k1);
     const int8_t *q = (const int8_t *)row + k;
     const float *scale =
         (const float *)(const void *)(row + ifm_q8_scale_at(p->k1)) + k / IFM_Q8_BLOCK;
     for (int64_t i = 0; i < n; i++)
-        sum += exact ? (double)x[i] * w[i]
-                     : (double)scale[i / IFM_Q8_BLOCK] * q[i] * (double)w[i];
+        sum += (double)scale[i / IFM_Q8_BLOCK] * q[i] * (double)w[i];
     return sum;
 }
 
@@ -55,7 +64,7 @@ static void product(const ifm_product *p, ifm_dtype dtype, bool exact)
                 ifm_dequantize(
                     dtype, (const char *)p->w + n * row + ifm_dtype_bytes_of(dtype, k),
                     some, w);
-                sum += dot(p, exact, t, k, some, w);
+                sum += exact ? dot_exact(p, t, k, some, w) : dot_packed(p, t, k, some, w);
             }
             *y = (float)sum;
         }
