@@ -19,6 +19,9 @@
 #include "kern/unpack.h"
 #include "os/cpu.h"
 
+/* Most of k in a block of w in one part. */
+enum { K_BLOCK_ONE_PART = 768 };
+
 /* 1 + 2⁻⁸·⁵ */
 static const float BEFORE_CUTTING = 1.00276213f;
 
@@ -181,19 +184,29 @@ ALWAYS_INLINE void pack_group_nk(const ifm_product *p, ifm_dtype dtype, int part
     }
 }
 
+/* Depth of the blocks that k is cut into: equal, whole quantized blocks, at most `most`. */
+ALWAYS_INLINE int64_t block_depth(const ifm_product *p, int64_t unit, int64_t most)
+{
+    const int64_t units = (p->k1 - p->k0 + unit - 1) / unit, fit = most / unit;
+    const int64_t n = (units + fit - 1) / fit;
+    return (units + n - 1) / n * unit;
+}
+
 ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int xs, int ws,
                            void *scratch)
 {
-    const int64_t strip_bytes = (int64_t)K_BLOCK / DEPTH * ws * 2 * TILE_BYTES;
+    const int64_t unit = quant_block(dtype) > DEPTH ? quant_block(dtype) : DEPTH;
+    const int64_t deep = block_depth(p, unit, ws == 1 ? K_BLOCK_ONE_PART : K_BLOCK);
+    const int64_t strip_bytes = deep / DEPTH * ws * 2 * TILE_BYTES;
     ifm_block now = {.n = p->n0}, later;
-    bool more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &now);
+    bool more = ifm_block_next(p, GROUP * STRIP, deep, &now);
     configure_tiles();
     while (more) {
         const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
         const int64_t strips = (now.width + STRIP - 1) / STRIP;
         const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
         later = now;
-        more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &later);
+        more = ifm_block_next(p, GROUP * STRIP, deep, &later);
         ifm_ahead next = {0};
         if (more)
             next =

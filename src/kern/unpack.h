@@ -4,8 +4,7 @@
  *
  *     w = d u + m,   0 ≤ u < 256
  *
- * once for many rows of x, so plain loops of fixed lengths do, which compilers turn into
- * vectors. Layouts are GGUF's (ggml's block types, format/quant.h); a type that stores
+ * once for many rows of x, so compilers' own vectors do. Layouts are GGUF's (ggml's block types, format/quant.h); a type that stores
  * signed numbers q has u = q - least q and m = d (least q), which f32 holds exactly where d
  * itself is f16.
  */
@@ -50,20 +49,44 @@ ALWAYS_INLINE int64_t quant_bytes(ifm_dtype dtype)
     }
 }
 
-/* 32 nibbles: the low ones first. */
-ALWAYS_INLINE void unpack_nibbles(const uint8_t *q, uint8_t *u)
+/* Vectors of bytes, as compilers have them for every processor. */
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes32 __attribute__((vector_size(32)));
+typedef uint64_t words4 __attribute__((vector_size(32)));
+
+ALWAYS_INLINE bytes32 load32(const uint8_t *p)
 {
-    for (int i = 0; i < 16; i++) {
-        u[i] = q[i] & 15;
-        u[i + 16] = q[i] >> 4;
-    }
+    bytes32 x;
+    memcpy(&x, p, sizeof x);
+    return x;
 }
 
-/* Adds bit i of `high` to number i, as its fifth. */
-ALWAYS_INLINE void add_fifth_bits(uint32_t high, uint8_t *u)
+ALWAYS_INLINE void store32(uint8_t *p, bytes32 x)
 {
-    for (int i = 0; i < 32; i++)
-        u[i] |= (uint8_t)((high >> i & 1) << 4);
+    memcpy(p, &x, sizeof x);
+}
+
+/* 32 nibbles, the low ones of 16 bytes first, with `fifth` bits above them. In halves: a
+ * vector put together from halves in memory would wait for both. */
+ALWAYS_INLINE void store_nibbles(uint8_t *u, const uint8_t *q, bytes32 fifth)
+{
+    bytes16 bits[2], x;
+    memcpy(bits, &fifth, sizeof bits);
+    memcpy(&x, q, sizeof x);
+    const bytes16 low = (x & 15) | bits[0], high = x >> 4 | bits[1];
+    memcpy(u, &low, sizeof low);
+    memcpy(u + 16, &high, sizeof high);
+}
+
+/* Bit i of `high` as bit 4 of number i. */
+ALWAYS_INLINE bytes32 fifth_bits(uint32_t high)
+{
+    const bytes32 bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
+                         1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint64_t ones = 0x0101010101010101u;
+    const words4 each = {(high & 255) * ones, (high >> 8 & 255) * ones,
+                         (high >> 16 & 255) * ones, (high >> 24) * ones};
+    return (bytes32)(((bytes32)each & bit) != 0) & 16;
 }
 
 ALWAYS_INLINE uint32_t read_u32(const uint8_t *b)
@@ -77,46 +100,43 @@ ALWAYS_INLINE void unpack_Q8_0(const uint8_t *b, unpacked *out)
 {
     out->d[0] = v_number_f16(b);
     out->m[0] = -128 * out->d[0];
-    for (int i = 0; i < 32; i++)
-        out->u[i] = b[2 + i] ^ 0x80;
+    store32(out->u, load32(b + 2) ^ 0x80);
 }
 
 ALWAYS_INLINE void unpack_Q4_0(const uint8_t *b, unpacked *out)
 {
     out->d[0] = v_number_f16(b);
     out->m[0] = -8 * out->d[0];
-    unpack_nibbles(b + 2, out->u);
+    store_nibbles(out->u, b + 2, (bytes32){0});
 }
 
 ALWAYS_INLINE void unpack_Q4_1(const uint8_t *b, unpacked *out)
 {
     out->d[0] = v_number_f16(b);
     out->m[0] = v_number_f16(b + 2);
-    unpack_nibbles(b + 4, out->u);
+    store_nibbles(out->u, b + 4, (bytes32){0});
 }
 
 ALWAYS_INLINE void unpack_Q5_0(const uint8_t *b, unpacked *out)
 {
     out->d[0] = v_number_f16(b);
     out->m[0] = -16 * out->d[0];
-    unpack_nibbles(b + 6, out->u);
-    add_fifth_bits(read_u32(b + 2), out->u);
+    store_nibbles(out->u, b + 6, fifth_bits(read_u32(b + 2)));
 }
 
 ALWAYS_INLINE void unpack_Q5_1(const uint8_t *b, unpacked *out)
 {
     out->d[0] = v_number_f16(b);
     out->m[0] = v_number_f16(b + 2);
-    unpack_nibbles(b + 8, out->u);
-    add_fifth_bits(read_u32(b + 4), out->u);
+    store_nibbles(out->u, b + 8, fifth_bits(read_u32(b + 4)));
 }
 
 /* Two bits of 32 bytes four times, 128 numbers. */
 ALWAYS_INLINE void unpack_pairs_of_bits(const uint8_t *q, uint8_t *u)
 {
+    const bytes32 all = load32(q);
     for (int j = 0; j < 4; j++)
-        for (int i = 0; i < 32; i++)
-            u[32 * j + i] = q[i] >> 2 * j & 3;
+        store32(u + 32 * j, all >> 2 * j & 3);
 }
 
 /* scales[16] of scale and minimum, 4 bits each; 64 bytes of 2 bits; d, dmin. */
@@ -145,9 +165,9 @@ ALWAYS_INLINE void unpack_Q3_K(const uint8_t *b, unpacked *out)
     }
     unpack_pairs_of_bits(b + 32, out->u);
     unpack_pairs_of_bits(b + 64, out->u + 128);
+    const bytes32 third = load32(b);
     for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 32; i++)
-            out->u[32 * j + i] |= (uint8_t)((b[i] >> j & 1) << 2);
+        store32(out->u + 32 * j, load32(out->u + 32 * j) | (third >> j & 1) << 2);
 }
 
 /* d, dmin, and eight scales and minimums of 6 bits in 12 bytes, of q4_K and q5_K. */
@@ -166,11 +186,11 @@ ALWAYS_INLINE void unpack_scales_k(const uint8_t *b, unpacked *out)
 /* 128 bytes of nibbles: 32 bytes are 32 low ones, then 32 high ones. */
 ALWAYS_INLINE void unpack_nibbles_k(const uint8_t *q, uint8_t *u)
 {
-    for (int j = 0; j < 4; j++)
-        for (int i = 0; i < 32; i++) {
-            u[64 * j + i] = q[32 * j + i] & 15;
-            u[64 * j + 32 + i] = q[32 * j + i] >> 4;
-        }
+    for (int j = 0; j < 4; j++) {
+        const bytes32 both = load32(q + 32 * j);
+        store32(u + 64 * j, both & 15);
+        store32(u + 64 * j + 32, both >> 4);
+    }
 }
 
 ALWAYS_INLINE void unpack_Q4_K(const uint8_t *b, unpacked *out)
@@ -184,9 +204,9 @@ ALWAYS_INLINE void unpack_Q5_K(const uint8_t *b, unpacked *out)
 {
     unpack_scales_k(b, out);
     unpack_nibbles_k(b + 48, out->u);
+    const bytes32 fifth = load32(b + 16);
     for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 32; i++)
-            out->u[32 * j + i] |= (uint8_t)((b[16 + i] >> j & 1) << 4);
+        store32(out->u + 32 * j, load32(out->u + 32 * j) | (fifth >> j & 1) << 4);
 }
 
 /* 128 bytes of low nibbles, 64 of two high bits, 16 scales of 8 bits, d. Of 128 numbers, 64
@@ -199,15 +219,13 @@ ALWAYS_INLINE void unpack_Q6_K(const uint8_t *b, unpacked *out)
         out->m[i] = -32 * out->d[i];
     }
     for (int h = 0; h < 2; h++) {
-        const uint8_t *low = b + 64 * h, *high = b + 128 + 32 * h;
+        const uint8_t *low = b + 64 * h;
         uint8_t *u = out->u + 128 * h;
-        for (int i = 0; i < 64; i++) {
-            u[i] = low[i] & 15;
-            u[i + 64] = low[i] >> 4;
+        const bytes32 high = load32(b + 128 + 32 * h);
+        for (int j = 0; j < 4; j++) {
+            const bytes32 nibble = load32(low + j % 2 * 32) >> j / 2 * 4 & 15;
+            store32(u + 32 * j, nibble | (high >> 2 * j & 3) << 4);
         }
-        for (int j = 0; j < 4; j++)
-            for (int i = 0; i < 32; i++)
-                u[32 * j + i] |= (uint8_t)((high[i] >> 2 * j & 3) << 4);
     }
 }
 
