@@ -122,10 +122,10 @@ ALWAYS_INLINE void split_pair(__m512 upper, __m512 lower, int parts, unsigned ch
 }
 
 /* The sums of two tiles of rows with part j of w, in tiles 4 … 7: rows from part i of x. */
-#define MULTIPLY(x, i)                                                                   \
+#define MULTIPLY(load, x, i)                                                             \
     do {                                                                                 \
-        _tile_loadd(0, (x) + (i)*TILE_BYTES, 64);                                        \
-        _tile_loadd(1, (x) + (i)*TILE_BYTES + next_rows, 64);                            \
+        load(0, (x) + (i)*TILE_BYTES, 64);                                               \
+        load(1, (x) + (i)*TILE_BYTES + next_rows, 64);                                   \
         _tile_dpbf16ps(4, 0, 2);                                                         \
         _tile_dpbf16ps(5, 0, 3);                                                         \
         _tile_dpbf16ps(6, 1, 2);                                                         \
@@ -133,7 +133,8 @@ ALWAYS_INLINE void split_pair(__m512 upper, __m512 lower, int parts, unsigned ch
     } while (0)
 
 /* Adds up `blocks` of K: x tiles from `x` (the second rows' `next_rows` bytes on), w tiles
- * from `strip`. */
+ * from `strip`. x passes by: loaded so that it does not displace the strip in the first
+ * cache, unless it is soon loaded again for other parts of w. */
 ALWAYS_INLINE void multiply_tiles(int xs, int ws, const unsigned char *x,
                                   int64_t next_rows, const unsigned char *strip,
                                   int64_t blocks, ifm_ahead *next)
@@ -143,11 +144,17 @@ ALWAYS_INLINE void multiply_tiles(int xs, int ws, const unsigned char *x,
         for (int j = 0; j < ws; j++, strip += 2 * TILE_BYTES) {
             _tile_loadd(2, strip, 64);
             _tile_loadd(3, strip + TILE_BYTES, 64);
-            MULTIPLY(x, 0);
+            if (ws <= 2) {
+                MULTIPLY(_tile_stream_loadd, x, 0);
+                if (j + 1 < xs)
+                    MULTIPLY(_tile_stream_loadd, x, 1);
+                continue;
+            }
+            MULTIPLY(_tile_loadd, x, 0);
             if (j + 1 < xs)
-                MULTIPLY(x, 1);
+                MULTIPLY(_tile_loadd, x, 1);
             if (j + 2 < xs)
-                MULTIPLY(x, 2);
+                MULTIPLY(_tile_loadd, x, 2);
         }
     }
 }
@@ -216,6 +223,11 @@ ALWAYS_INLINE void gemm_strip(const ifm_product *p, int xs, int ws, int64_t n,
     const int64_t tile_rows = all * xs * TILE_BYTES; /* bytes of 16 packed rows */
     const bool fresh = k == 0 && !p->accumulate;
     for (int64_t t = 0; t < p->t; t += STRIP) {
+        if (t + STRIP < p->t)
+            for (int64_t i = t + STRIP; i < t + 2 * STRIP && i < p->t; i++) {
+                __builtin_prefetch(p->y + i * p->y_stride + n, 1, 2);
+                __builtin_prefetch(p->y + i * p->y_stride + n + TILE, 1, 2);
+            }
         const unsigned char *x = (const unsigned char *)p->packed + t / TILE * tile_rows +
                                  k / DEPTH * xs * TILE_BYTES;
         /* With an odd number of tiles of rows, the last is taken twice. */

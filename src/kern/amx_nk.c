@@ -20,7 +20,7 @@
 #include "os/cpu.h"
 
 /* Most of k in a block of w in one part. */
-enum { K_BLOCK_ONE_PART = 768 };
+enum { K_BLOCK_ONE_PART = 640 };
 
 /* 1 + 2⁻⁸·⁵ */
 static const float BEFORE_CUTTING = 1.00276213f;
@@ -100,20 +100,11 @@ ALWAYS_INLINE void widen_words(__m512i words, int half, __m512 *first, __m512 *s
     *second = _mm512_cvtepi32_ps(_mm512_srli_epi32(both, 8));
 }
 
-/* Blocks of 16 rows, unpacked. */
+/* A block of each of 16 rows, unpacked: numbers by rows, scales and offsets by columns. */
 typedef struct row_blocks {
-    unpacked row[16];
+    _Alignas(64) uint8_t u[TILE][256];
+    _Alignas(64) float d[16][TILE], m[16][TILE];
 } row_blocks;
-
-/* Scales or offsets number j of 16 rows. */
-ALWAYS_INLINE __m512 gather(const float *first, int64_t j)
-{
-    enum { STEP = sizeof(unpacked) / sizeof(float) };
-    const __m512i rows = _mm512_mullo_epi32(
-        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-        _mm512_set1_epi32(STEP));
-    return _mm512_i32gather_ps(rows, first + j, 4);
-}
 
 /* 32 numbers, number i of a block on, of 16 rows to `parts` tiles, 2 tiles apart. */
 ALWAYS_INLINE void turn_unpacked(const row_blocks *all, int64_t part, int64_t i,
@@ -124,15 +115,15 @@ ALWAYS_INLINE void turn_unpacked(const row_blocks *all, int64_t part, int64_t i,
     for (int r = 0; r < 8; r++)
         in[r] = _mm512_inserti64x4(
             _mm512_castsi256_si512(
-                _mm256_load_si256((const __m256i *)(const void *)(all->row[r].u + i))),
-            _mm256_load_si256((const __m256i *)(const void *)(all->row[r + 8].u + i)), 1);
+                _mm256_load_si256((const __m256i *)(const void *)(all->u[r] + i))),
+            _mm256_load_si256((const __m256i *)(const void *)(all->u[r + 8] + i)), 1);
     turn_words(in, words);
     __m512 d = _mm512_setzero_ps(), m = d;
     for (int half = 0; half < 2; half++) {
         if (half == 0 || part == 16) {
             const int64_t j = i / part + (part == 16 ? half : 0);
-            d = _mm512_mul_ps(gather(all->row[0].d, j), grow);
-            m = _mm512_mul_ps(gather(all->row[0].m, j), grow);
+            d = _mm512_mul_ps(_mm512_load_ps(all->d[j]), grow);
+            m = _mm512_mul_ps(_mm512_load_ps(all->m[j]), grow);
         }
         for (int w = 0; w < 8; w++) {
             __m512 first, second;
@@ -157,7 +148,10 @@ ALWAYS_INLINE void turn_quantized(const ifm_product *p, ifm_dtype dtype, int par
         memset(&all, 0, sizeof all);
     for (int64_t b = 0; b < depth; b += numbers, w += bytes) {
         for (int64_t j = 0; j < 16 && j < rows; j++)
-            unpack(dtype, w + j * stride, &all.row[j]);
+            unpack(
+                dtype, w + j * stride,
+                &(unpacked){
+                    .u = all.u[j], .d = all.d[0] + j, .m = all.m[0] + j, .step = TILE});
         for (int64_t i = 0; i < numbers; i += DEPTH, out += step)
             turn_unpacked(&all, quant_part(dtype), i, parts, out);
     }
@@ -184,6 +178,23 @@ ALWAYS_INLINE void pack_group_nk(const ifm_product *p, ifm_dtype dtype, int part
     }
 }
 
+/* One strip with all rows of x, for so many parts of x and w: a function for all types. */
+#define DEFINE_STRIP(xs, ws)                                                             \
+    static __attribute__((noinline)) void strip_##xs##_##ws(                             \
+        const ifm_product *p, int64_t n, int64_t width, int64_t k, int64_t blocks,       \
+        const unsigned char *strip, ifm_ahead *next)                                     \
+    {                                                                                    \
+        gemm_strip(p, xs, ws, n, width, k, blocks, strip, next);                         \
+    }
+DEFINE_STRIP(1, 1)
+DEFINE_STRIP(2, 1)
+DEFINE_STRIP(2, 2)
+DEFINE_STRIP(3, 3)
+#undef DEFINE_STRIP
+
+typedef void strip_function(const ifm_product *p, int64_t n, int64_t width, int64_t k,
+                            int64_t blocks, const unsigned char *strip, ifm_ahead *next);
+
 /* Depth of the blocks that k is cut into: equal, whole quantized blocks, at most `most`. */
 ALWAYS_INLINE int64_t block_depth(const ifm_product *p, int64_t unit, int64_t most)
 {
@@ -192,21 +203,38 @@ ALWAYS_INLINE int64_t block_depth(const ifm_product *p, int64_t unit, int64_t mo
     return (units + n - 1) / n * unit;
 }
 
-ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int xs, int ws,
-                           void *scratch)
+/* To the next block, along n, then along k: the rows of x that belong to one block of k
+ * stay in the second cache. The first from {.n = p->n0}. */
+ALWAYS_INLINE bool next_block(const ifm_product *p, int64_t deep, ifm_block *b)
+{
+    const int64_t depth = p->k1 - p->k0;
+    b->n += b->width;
+    if (b->n >= p->n1) {
+        b->n = p->n0;
+        b->k += b->depth;
+    }
+    if (b->k >= depth || p->n0 >= p->n1)
+        return false;
+    b->width = p->n1 - b->n < GROUP * STRIP ? p->n1 - b->n : GROUP * STRIP;
+    b->depth = depth - b->k < deep ? depth - b->k : deep;
+    return true;
+}
+
+ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int ws,
+                           strip_function *strip, void *scratch)
 {
     const int64_t unit = quant_block(dtype) > DEPTH ? quant_block(dtype) : DEPTH;
     const int64_t deep = block_depth(p, unit, ws == 1 ? K_BLOCK_ONE_PART : K_BLOCK);
     const int64_t strip_bytes = deep / DEPTH * ws * 2 * TILE_BYTES;
     ifm_block now = {.n = p->n0}, later;
-    bool more = ifm_block_next(p, GROUP * STRIP, deep, &now);
+    bool more = next_block(p, deep, &now);
     configure_tiles();
     while (more) {
         const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
         const int64_t strips = (now.width + STRIP - 1) / STRIP;
         const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
         later = now;
-        more = ifm_block_next(p, GROUP * STRIP, deep, &later);
+        more = next_block(p, deep, &later);
         ifm_ahead next = {0};
         if (more)
             next =
@@ -216,8 +244,8 @@ ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int xs, int ws
         settle();
         for (int64_t i = 0; i < strips; i++) {
             const int64_t n = now.n + i * STRIP;
-            gemm_strip(p, xs, ws, n, n1 - n < STRIP ? n1 - n : STRIP, now.k, blocks,
-                       (unsigned char *)scratch + i * strip_bytes, &next);
+            strip(p, n, n1 - n < STRIP ? n1 - n : STRIP, now.k, blocks,
+                  (unsigned char *)scratch + i * strip_bytes, &next);
         }
         now = later;
     }
@@ -227,7 +255,7 @@ ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int xs, int ws
 #define DEFINE(name, NAME, xs, ws)                                                       \
     static void name##_##NAME(const ifm_product *p, void *scratch)                       \
     {                                                                                    \
-        gemm_nk(p, IFM_DTYPE_##NAME, xs, ws, scratch);                                   \
+        gemm_nk(p, IFM_DTYPE_##NAME, ws, strip_##xs##_##ws, scratch);                    \
     }
 DEFINE(gemm, F32, 3, 3)
 DEFINE(gemm, F16, 2, 2)

@@ -8,6 +8,8 @@ enum {
     SLICE_MIN_K = 32, /* a slice of fewer rows costs more to add than to read */
     PART_ROWS = 32,   /* most S T: what `parts` has room for */
     MANY_ROWS = 16,   /* most T that goes through slices at once */
+    NEAR_UNIT = 64,   /* columns at least: whole strips of the kernels' */
+    NEAR_FLOATS = 1 << 17, /* sums that stay in the second cache, beside x and w */
 };
 
 /* Slices of K for T rows: enough that eight threads read long runs, few enough that adding
@@ -175,9 +177,9 @@ static void multiply_columns(const ifm_team *team, const ifm_matmul *job,
 }
 
 /* Whole sums of columns [n0, n1), on top of y where it is added to; then, in place, what
- * follows them. */
-static void run_columns(const ifm_team *team, const ifm_matmul *job, const void *packed,
-                        int64_t n0, int64_t n1)
+ * follows them. Sums of `up` are left at `up_y`, rows y_stride apart. */
+static void run_part(const ifm_team *team, const ifm_matmul *job, const void *packed,
+                     int64_t n0, int64_t n1, float *up_y)
 {
     multiply_columns(team, job, job->w, packed, job->y, n0, n1);
     if (job->bias || job->activation != IFM_KERN_LINEAR) {
@@ -189,10 +191,31 @@ static void run_columns(const ifm_team *team, const ifm_matmul *job, const void 
     }
     if (!job->up)
         return;
-    multiply_columns(team, job, job->up, packed, job->up_y, n0, n1);
+    multiply_columns(team, job, job->up, packed, up_y - n0, n0, n1);
     for (int64_t t = 0; t < job->t; t++)
-        team->kern->multiply(job->y + t * job->y_stride + n0,
-                             job->up_y + t * job->y_stride + n0, n1 - n0);
+        team->kern->multiply(job->y + t * job->y_stride + n0, up_y + t * job->y_stride,
+                             n1 - n0);
+}
+
+/* Columns that are multiplied and finished together: with many rows so few that the second
+ * cache still has their sums when they are read again; all where nothing reads them. */
+static int64_t columns_at_once(const ifm_matmul *job, int64_t n)
+{
+    if (job->t <= MANY_ROWS ||
+        (!job->bias && !job->up && job->activation == IFM_KERN_LINEAR))
+        return n;
+    const int64_t most = NEAR_FLOATS / job->t / (job->up ? 2 : 1);
+    const int64_t parts = n / (most + 1) + 1;
+    return (n / parts + NEAR_UNIT) / NEAR_UNIT * NEAR_UNIT;
+}
+
+static void run_columns(const ifm_team *team, const ifm_matmul *job, const void *packed,
+                        int64_t n0, int64_t n1)
+{
+    const int64_t step = columns_at_once(job, n1 - n0);
+    for (int64_t n = n0; n < n1; n += step)
+        run_part(team, job, packed, n, n1 - n < step ? n1 : n + step,
+                 job->up ? job->up_y + n0 : NULL);
 }
 
 /* This thread's columns of those jobs that read x as `packed` by `way`: all their columns,

@@ -50,8 +50,8 @@ typedef struct ifm_matmul {
     int64_t t;
     ifm_kern_activation activation;
     bool add; /* y += x W + bias; with IFM_KERN_LINEAR only */
-    /* A gated unit (Shazeer 2020): y = f(x W + bias) ∘ (x up), which leaves x up in up_y
-     * [T, N], rows y_stride apart; of W's shape, both NK. NULL: none. */
+    /* A gated unit (Shazeer 2020): y = f(x W + bias) ∘ (x up), of W's shape, both NK. NULL:
+     * none. up_y [T, N], rows y_stride apart, is room for parts of x up. */
     const ifm_matrix *up;
     float *up_y;
     bool exact; /* x is not rounded to 8 bits for quantized weights */

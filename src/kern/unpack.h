@@ -9,9 +9,11 @@
  * itself is f16.
  */
 
+/* Where a block goes. */
 typedef struct unpacked {
-    _Alignas(64) uint8_t u[256]; /* in order of k; of them one block's */
-    float d[16], m[16];          /* of each part */
+    uint8_t *u;   /* its numbers, in order of k */
+    float *d, *m; /* scale and offset of part j at [j step] */
+    int64_t step;
 } unpacked;
 
 /* Numbers of a part: those that share a scale. */
@@ -96,39 +98,39 @@ ALWAYS_INLINE uint32_t read_u32(const uint8_t *b)
     return x;
 }
 
-ALWAYS_INLINE void unpack_Q8_0(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q8_0(const uint8_t *b, const unpacked *to)
 {
-    out->d[0] = v_number_f16(b);
-    out->m[0] = -128 * out->d[0];
-    store32(out->u, load32(b + 2) ^ 0x80);
+    to->d[0] = v_number_f16(b);
+    to->m[0] = -128 * to->d[0];
+    store32(to->u, load32(b + 2) ^ 0x80);
 }
 
-ALWAYS_INLINE void unpack_Q4_0(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q4_0(const uint8_t *b, const unpacked *to)
 {
-    out->d[0] = v_number_f16(b);
-    out->m[0] = -8 * out->d[0];
-    store_nibbles(out->u, b + 2, (bytes32){0});
+    to->d[0] = v_number_f16(b);
+    to->m[0] = -8 * to->d[0];
+    store_nibbles(to->u, b + 2, (bytes32){0});
 }
 
-ALWAYS_INLINE void unpack_Q4_1(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q4_1(const uint8_t *b, const unpacked *to)
 {
-    out->d[0] = v_number_f16(b);
-    out->m[0] = v_number_f16(b + 2);
-    store_nibbles(out->u, b + 4, (bytes32){0});
+    to->d[0] = v_number_f16(b);
+    to->m[0] = v_number_f16(b + 2);
+    store_nibbles(to->u, b + 4, (bytes32){0});
 }
 
-ALWAYS_INLINE void unpack_Q5_0(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q5_0(const uint8_t *b, const unpacked *to)
 {
-    out->d[0] = v_number_f16(b);
-    out->m[0] = -16 * out->d[0];
-    store_nibbles(out->u, b + 6, fifth_bits(read_u32(b + 2)));
+    to->d[0] = v_number_f16(b);
+    to->m[0] = -16 * to->d[0];
+    store_nibbles(to->u, b + 6, fifth_bits(read_u32(b + 2)));
 }
 
-ALWAYS_INLINE void unpack_Q5_1(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q5_1(const uint8_t *b, const unpacked *to)
 {
-    out->d[0] = v_number_f16(b);
-    out->m[0] = v_number_f16(b + 2);
-    store_nibbles(out->u, b + 8, fifth_bits(read_u32(b + 4)));
+    to->d[0] = v_number_f16(b);
+    to->m[0] = v_number_f16(b + 2);
+    store_nibbles(to->u, b + 8, fifth_bits(read_u32(b + 4)));
 }
 
 /* Two bits of 32 bytes four times, 128 numbers. */
@@ -140,46 +142,47 @@ ALWAYS_INLINE void unpack_pairs_of_bits(const uint8_t *q, uint8_t *u)
 }
 
 /* scales[16] of scale and minimum, 4 bits each; 64 bytes of 2 bits; d, dmin. */
-ALWAYS_INLINE void unpack_Q2_K(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q2_K(const uint8_t *b, const unpacked *to)
 {
     const float d = v_number_f16(b + 80), least = v_number_f16(b + 82);
     for (int i = 0; i < 16; i++) {
-        out->d[i] = d * (float)(b[i] & 15);
-        out->m[i] = -least * (float)(b[i] >> 4);
+        to->d[i * to->step] = d * (float)(b[i] & 15);
+        to->m[i * to->step] = -least * (float)(b[i] >> 4);
     }
-    unpack_pairs_of_bits(b + 16, out->u);
-    unpack_pairs_of_bits(b + 48, out->u + 128);
+    unpack_pairs_of_bits(b + 16, to->u);
+    unpack_pairs_of_bits(b + 48, to->u + 128);
 }
 
 /* Third bits [32], one bit of each byte per 32 numbers; 64 bytes of 2 bits; 16 scales of 6
  * bits: the low 4 of all in 8 bytes, the high 2 in 4; d. */
-ALWAYS_INLINE void unpack_Q3_K(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q3_K(const uint8_t *b, const unpacked *to)
 {
     const float d = v_number_f16(b + 108);
     const uint8_t *s = b + 96;
     for (int i = 0; i < 16; i++) {
         const int low = i < 8 ? s[i] & 15 : s[i - 8] >> 4;
         const int high = s[8 + i % 4] >> i / 4 * 2 & 3;
-        out->d[i] = d * (float)((low | high << 4) - 32);
-        out->m[i] = -4 * out->d[i];
+        to->d[i * to->step] = d * (float)((low | high << 4) - 32);
+        to->m[i * to->step] = -4 * to->d[i * to->step];
     }
-    unpack_pairs_of_bits(b + 32, out->u);
-    unpack_pairs_of_bits(b + 64, out->u + 128);
+    unpack_pairs_of_bits(b + 32, to->u);
+    unpack_pairs_of_bits(b + 64, to->u + 128);
     const bytes32 third = load32(b);
     for (int j = 0; j < 8; j++)
-        store32(out->u + 32 * j, load32(out->u + 32 * j) | (third >> j & 1) << 2);
+        store32(to->u + 32 * j, load32(to->u + 32 * j) | (third >> j & 1) << 2);
 }
 
 /* d, dmin, and eight scales and minimums of 6 bits in 12 bytes, of q4_K and q5_K. */
-ALWAYS_INLINE void unpack_scales_k(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_scales_k(const uint8_t *b, const unpacked *to)
 {
     const float d = v_number_f16(b), least = v_number_f16(b + 2);
     const uint8_t *s = b + 4;
     for (int i = 0; i < 4; i++) {
-        out->d[i] = d * (float)(s[i] & 63);
-        out->m[i] = -least * (float)(s[i + 4] & 63);
-        out->d[i + 4] = d * (float)((s[i + 8] & 15) | (s[i] >> 6 << 4));
-        out->m[i + 4] = -least * (float)(s[i + 8] >> 4 | (s[i + 4] >> 6 << 4));
+        to->d[i * to->step] = d * (float)(s[i] & 63);
+        to->m[i * to->step] = -least * (float)(s[i + 4] & 63);
+        to->d[(i + 4) * to->step] = d * (float)((s[i + 8] & 15) | (s[i] >> 6 << 4));
+        to->m[(i + 4) * to->step] =
+            -least * (float)(s[i + 8] >> 4 | (s[i + 4] >> 6 << 4));
     }
 }
 
@@ -193,34 +196,34 @@ ALWAYS_INLINE void unpack_nibbles_k(const uint8_t *q, uint8_t *u)
     }
 }
 
-ALWAYS_INLINE void unpack_Q4_K(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q4_K(const uint8_t *b, const unpacked *to)
 {
-    unpack_scales_k(b, out);
-    unpack_nibbles_k(b + 16, out->u);
+    unpack_scales_k(b, to);
+    unpack_nibbles_k(b + 16, to->u);
 }
 
 /* As q4_K, with fifth bits [32] before the nibbles, one of each byte per 32 numbers. */
-ALWAYS_INLINE void unpack_Q5_K(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q5_K(const uint8_t *b, const unpacked *to)
 {
-    unpack_scales_k(b, out);
-    unpack_nibbles_k(b + 48, out->u);
+    unpack_scales_k(b, to);
+    unpack_nibbles_k(b + 48, to->u);
     const bytes32 fifth = load32(b + 16);
     for (int j = 0; j < 8; j++)
-        store32(out->u + 32 * j, load32(out->u + 32 * j) | (fifth >> j & 1) << 4);
+        store32(to->u + 32 * j, load32(to->u + 32 * j) | (fifth >> j & 1) << 4);
 }
 
 /* 128 bytes of low nibbles, 64 of two high bits, 16 scales of 8 bits, d. Of 128 numbers, 64
  * bytes hold the low nibbles of the first 64 and, above, of the last 64. */
-ALWAYS_INLINE void unpack_Q6_K(const uint8_t *b, unpacked *out)
+ALWAYS_INLINE void unpack_Q6_K(const uint8_t *b, const unpacked *to)
 {
     const float d = v_number_f16(b + 208);
     for (int i = 0; i < 16; i++) {
-        out->d[i] = d * (float)(int8_t)b[192 + i];
-        out->m[i] = -32 * out->d[i];
+        to->d[i * to->step] = d * (float)(int8_t)b[192 + i];
+        to->m[i * to->step] = -32 * to->d[i * to->step];
     }
     for (int h = 0; h < 2; h++) {
         const uint8_t *low = b + 64 * h;
-        uint8_t *u = out->u + 128 * h;
+        uint8_t *u = to->u + 128 * h;
         const bytes32 high = load32(b + 128 + 32 * h);
         for (int j = 0; j < 4; j++) {
             const bytes32 nibble = load32(low + j % 2 * 32) >> j / 2 * 4 & 15;
@@ -230,12 +233,12 @@ ALWAYS_INLINE void unpack_Q6_K(const uint8_t *b, unpacked *out)
 }
 
 /* A block of the type. */
-ALWAYS_INLINE void unpack(ifm_dtype dtype, const uint8_t *block, unpacked *out)
+ALWAYS_INLINE void unpack(ifm_dtype dtype, const uint8_t *block, const unpacked *to)
 {
     switch (dtype) {
 #define X(NAME, name, bytes, numbers)                                                    \
     case IFM_DTYPE_##NAME:                                                               \
-        unpack_##NAME(block, out);                                                       \
+        unpack_##NAME(block, to);                                                        \
         break;
         IFM_DTYPE_QUANT_LIST(X)
 #undef X
@@ -248,9 +251,10 @@ ALWAYS_INLINE void unpack(ifm_dtype dtype, const uint8_t *block, unpacked *out)
 ALWAYS_INLINE void unpack_floats(ifm_dtype dtype, const uint8_t *block, float *x)
 {
     const int64_t numbers = quant_block(dtype), part = quant_part(dtype);
-    unpacked all;
-    unpack(dtype, block, &all);
+    _Alignas(64) uint8_t u[256];
+    float d[16], m[16];
+    unpack(dtype, block, &(unpacked){.u = u, .d = d, .m = m, .step = 1});
     for (int64_t j = 0; j < numbers / part; j++)
         for (int64_t i = 0; i < part; i++)
-            x[j * part + i] = all.d[j] * (float)all.u[j * part + i] + all.m[j];
+            x[j * part + i] = d[j] * (float)u[j * part + i] + m[j];
 }

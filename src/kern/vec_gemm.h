@@ -105,9 +105,11 @@ ALWAYS_INLINE void gemm_strip(const ifm_product *p, const gemm_part *w, ifm_ahea
         gemm_tile(p, 1, t, w, next);
 }
 
-/* A packed block with all rows of x. */
-ALWAYS_INLINE void gemm_block(const ifm_product *p, const ifm_block *b,
-                              const float *panels, ifm_ahead *next)
+/* A packed block with all rows of x: one function for all types of matrices. */
+static __attribute__((noinline, unused)) void gemm_block(const ifm_product *p,
+                                                         const ifm_block *b,
+                                                         const float *panels,
+                                                         ifm_ahead *next)
 {
     for (int64_t n = 0; n < b->width; n += GEMM_STRIP) {
         const gemm_part part = {
