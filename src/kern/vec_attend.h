@@ -90,6 +90,15 @@ static inline void clip_to_span(int64_t *lo, int64_t *hi)
     *hi = *hi > SPAN ? SPAN : *hi;
 }
 
+/* With few queries the reading counts: while keys are read, as many bytes of values are
+ * asked for, and while values are, keys of the next span, which the next call may want. */
+ALWAYS_INLINE void ask_ahead(const void *p, int64_t i, int64_t n, ifm_dtype dtype)
+{
+    const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
+    for (int64_t b = 0; b < n * size; b += 64)
+        __builtin_prefetch((const char *)p + i * size + b, 0, 2);
+}
+
 /* scores[Q][16 b …] of Q queries and B blocks; q [D, Q]. */
 ALWAYS_INLINE void score_blocks(const span *s, ifm_dtype dtype, int Q, int B,
                                 const float *q, int64_t b, float *scores)
@@ -99,7 +108,9 @@ ALWAYS_INLINE void score_blocks(const span *s, ifm_dtype dtype, int Q, int B,
     vec sum[QUERIES][4 * BLOCK_VECTORS];
     UNROLL for (int j = 0; j < Q; j++) UNROLL for (int v = 0; v < B * V; v++) sum[j][v] =
         v_zero();
-    for (int64_t i = 0; i < d; i++)
+    for (int64_t i = 0; i < d; i++) {
+        if (Q < QUERIES && B > 1)
+            ask_ahead(s->v, at + i * B * IFM_KEY_BLOCK, B * IFM_KEY_BLOCK, dtype);
         UNROLL for (int v = 0; v < B * V; v++)
         {
             const int64_t block = v / V * d + i;
@@ -108,6 +119,7 @@ ALWAYS_INLINE void score_blocks(const span *s, ifm_dtype dtype, int Q, int B,
             UNROLL for (int j = 0; j < Q; j++) sum[j][v] =
                 v_fma(v_set(q[i * Q + j]), key, sum[j][v]);
         }
+    }
     UNROLL for (int j = 0; j < Q; j++) UNROLL for (int v = 0; v < B * V; v++)
         v_store(scores + j * SPAN + b * IFM_KEY_BLOCK + v * VEC, sum[j][v]);
 }
@@ -168,13 +180,16 @@ ALWAYS_INLINE void mix_columns(const span *s, ifm_dtype dtype, int Q, int V, int
     vec sum[QUERIES][4];
     UNROLL for (int j = 0; j < Q; j++) UNROLL for (int v = 0; v < V; v++) sum[j][v] =
         v_mul(v_set(factor[j]), v_load(mixed + j * d + c + v * VEC));
-    for (int64_t p = s->lo; p < s->hi; p++)
+    for (int64_t p = s->lo; p < s->hi; p++) {
+        if (Q < QUERIES && c == 0)
+            ask_ahead(s->k, (SPAN + p) * d, d, dtype);
         UNROLL for (int v = 0; v < V; v++)
         {
             const vec value = v_load_number(s->v, p * d + c + v * VEC, dtype);
             UNROLL for (int j = 0; j < Q; j++) sum[j][v] =
                 v_fma(v_set(weights[j * SPAN + p]), value, sum[j][v]);
         }
+    }
     UNROLL for (int j = 0; j < Q; j++) UNROLL for (int v = 0; v < V; v++)
         v_store(mixed + j * d + c + v * VEC, sum[j][v]);
 }
