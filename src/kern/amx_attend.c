@@ -25,10 +25,11 @@
 enum {
     SPAN = 128,
     SPAN_STRIPS = SPAN / STRIP,
-    UNIT_NUMBERS = 32768, /* of queries that share a packed span */
+    UNIT_NUMBERS = 65536, /* of queries that share a packed span */
     UNIT_QUERIES = 1024,
     MAX_D = 256,
     FROM_QUERIES = 32,
+    ROWS_A_STEP = 4, /* of weights, for each step of tiles */
     F16_PARTS = 1,
 };
 
@@ -37,11 +38,12 @@ typedef struct tile_unit {
     const ifm_attention *a;
     int64_t from, n; /* queries of the job, [T, M] in one row; how many */
     int64_t depth;   /* tiles that D takes */
-    unsigned char *q, *keys, *values, *weights;
-    float *scores;  /* [32, 128] */
-    float *mixed;   /* [n, 32 depth] Σ weight v */
-    float *sums;    /* [n, 16] Σ weight, a sum per lane */
-    float *largest; /* [n] */
+    unsigned char *q, *keys, *values;
+    unsigned char *weights[2]; /* of two blocks of 32 queries */
+    float *scores[2];          /* [32, 128] */
+    float *mixed;              /* [n, 32 depth] Σ weight v */
+    float *sums;               /* [n, 16] Σ weight, a sum per lane */
+    float *largest;            /* [n] */
 } tile_unit;
 
 static int64_t unit_queries(int64_t depth)
@@ -66,8 +68,10 @@ static tile_unit unit_in(unsigned char *scratch, int64_t d, unsigned char **end)
     u.q = take(&scratch, n / TILE * tiles);
     u.keys = take(&scratch, SPAN_STRIPS * 2 * tiles);
     u.values = take(&scratch, SPAN_STRIPS * 2 * tiles);
-    u.weights = take(&scratch, (int64_t)2 * SPAN_STRIPS * MAX_PARTS * TILE_BYTES);
-    u.scores = (float *)(void *)take(&scratch, (int64_t)STRIP * SPAN * 4);
+    for (int i = 0; i < 2; i++) {
+        u.weights[i] = take(&scratch, (int64_t)2 * SPAN_STRIPS * MAX_PARTS * TILE_BYTES);
+        u.scores[i] = (float *)(void *)take(&scratch, (int64_t)STRIP * SPAN * 4);
+    }
     u.mixed = (float *)(void *)take(&scratch, n * u.depth * DEPTH * 4);
     u.sums = (float *)(void *)take(&scratch, n * 16 * 4);
     u.largest = (float *)(void *)take(&scratch, n * 4);
@@ -196,32 +200,81 @@ static void zero_sums(void)
     _tile_zero(7);
 }
 
-/* scores[32][0 … hi) of queries i … i + 31. */
-ALWAYS_INLINE void score_block(const tile_unit *u, int parts, int64_t i, int64_t hi)
+/* 32 queries, from number i of the unit on, and the span that they are at. */
+typedef struct block {
+    int64_t i;
+    int64_t from, end; /* the span's first position; how many are wanted, whole strips */
+    bool whole;        /* every query sees all of them */
+    float *scores;
+    unsigned char *weights;
+} block;
+
+/* The first block, from query i of the unit on, that sees something of the span at `from`;
+ * false when there is none. `turn`: which buffers. */
+static bool next_block(const tile_unit *u, int64_t i, int64_t from, int turn, block *b)
+{
+    for (; i < u->n; i += STRIP) {
+        const int64_t at = u->from + i, n = u->n - i < STRIP ? u->n - i : STRIP;
+        int64_t lo, hi, ignored;
+        if (!seen_of_span(u->a, at, at + n, from, &lo, &hi))
+            continue;
+        *b = (block){.i = i,
+                     .from = from,
+                     .end = (int64_t)ifm_align_up((size_t)hi, STRIP),
+                     .scores = u->scores[turn],
+                     .weights = u->weights[turn]};
+        seen_in(u->a, at + n - 1, from, &lo, &ignored);
+        seen_in(u->a, at, from, &ignored, &hi);
+        b->whole = lo <= 0 && hi >= b->end;
+        return true;
+    }
+    return false;
+}
+
+/* scores[32][p … p + 31] */
+ALWAYS_INLINE void score_strip(const tile_unit *u, int parts, const block *b, int64_t p)
 {
     const int64_t row = u->depth * parts * TILE_BYTES;
     ifm_ahead none = {0};
-    for (int64_t p = 0; p < hi; p += STRIP) {
-        zero_sums();
-        multiply_tiles(parts, parts, u->q + i / TILE * row, row,
-                       u->keys + p / STRIP * row * 2, u->depth, &none);
-        store_sums(u->scores + p, SPAN);
-    }
+    zero_sums();
+    multiply_tiles(parts, parts, u->q + b->i / TILE * row, row,
+                   u->keys + p / STRIP * row * 2, u->depth, &none);
+    store_sums(b->scores + p, SPAN);
 }
 
-/* mixed += weights values. */
-ALWAYS_INLINE void mix_block(const tile_unit *u, int parts, int64_t i, int64_t hi)
+/* mixed[32][c … c + 31] += weights values */
+ALWAYS_INLINE void mix_strip(const tile_unit *u, int parts, const block *b, int64_t c)
 {
     const int64_t row = SPAN_STRIPS * parts * TILE_BYTES, width = u->depth * DEPTH;
-    const int64_t strips = (hi + STRIP - 1) / STRIP;
+    float *mixed = u->mixed + b->i * width + c;
     ifm_ahead none = {0};
-    for (int64_t c = 0; c < u->depth; c++) {
-        float *mixed = u->mixed + i * width + c * STRIP;
-        load_sums(mixed, width);
-        multiply_tiles(parts, parts, u->weights, row, u->values + c * row * 2, strips,
-                       &none);
-        store_sums(mixed, width);
+    load_sums(mixed, width);
+    multiply_tiles(parts, parts, b->weights, row, u->values + c / STRIP * row * 2,
+                   b->end / STRIP, &none);
+    store_sums(mixed, width);
+}
+
+/* What tiles have to do while vectors make weights: mix the block before, score the next. */
+typedef struct tile_work {
+    const block *mix, *score; /* NULL: none */
+    int64_t mixed, scored;    /* columns, positions done */
+} tile_work;
+
+/* One strip of it; false when nothing is left. */
+ALWAYS_INLINE bool work_on(const tile_unit *u, int parts, tile_work *w)
+{
+    settle();
+    if (w->mix && w->mixed < u->depth * DEPTH) {
+        mix_strip(u, parts, w->mix, w->mixed);
+        w->mixed += STRIP;
+        return true;
     }
+    if (w->score && w->scored < w->score->end) {
+        score_strip(u, parts, w->score, w->scored);
+        w->scored += STRIP;
+        return true;
+    }
+    return false;
 }
 
 /* 2^x for x ≤ 0; 0 for -∞. 2^(x - ⌊x⌋) by a polynomial whose largest error in proportion is
@@ -243,95 +296,147 @@ ALWAYS_INLINE __m512 power(__m512 x, int parts)
     return _mm512_scalef_ps(y, x);
 }
 
-/* Scores outside of what query i of the unit sees become -∞. */
-static void hide(const tile_unit *u, int64_t i, int64_t from, int64_t end, float *scores)
+/* Scores outside of what query j of the block sees become -∞. */
+static void hide(const tile_unit *u, const block *b, int64_t j)
 {
+    float *scores = b->scores + j * SPAN;
     int64_t lo, hi;
-    seen_in(u->a, u->from + i, from, &lo, &hi);
-    for (int64_t p = 0; p < lo && p < end; p++)
+    seen_in(u->a, u->from + b->i + j, b->from, &lo, &hi);
+    for (int64_t p = 0; p < lo && p < b->end; p++)
         scores[p] = -INFINITY;
-    for (int64_t p = hi < 0 ? 0 : hi; p < end; p++)
+    for (int64_t p = hi < 0 ? 0 : hi; p < b->end; p++)
         scores[p] = -INFINITY;
 }
 
-/* Largest scores with those of the block; multiplies earlier sums with what that makes of
- * them. shift[32]: what is taken from scores, finite. */
-ALWAYS_INLINE void raise_largest(const tile_unit *u, int64_t i, const float *top,
+/* Lane 4 i + j of four vectors x[4 i … 4 i + 3], each lane of which holds the largest of a
+ * quarter: the largest of x[4 i + j]. */
+static inline __m512 largest_of_quarters(const __m512 x[4])
+{
+    const __m512 a = _mm512_max_ps(_mm512_shuffle_f32x4(x[0], x[1], 0x88),
+                                   _mm512_shuffle_f32x4(x[0], x[1], 0xdd));
+    const __m512 b = _mm512_max_ps(_mm512_shuffle_f32x4(x[2], x[3], 0x88),
+                                   _mm512_shuffle_f32x4(x[2], x[3], 0xdd));
+    return _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x88),
+                         _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+/* The largest score of each of 16 queries from j on, a lane each. */
+ALWAYS_INLINE __m512 largest_of_rows(const block *b, int64_t j)
+{
+    __m512 quarters[4];
+    for (int64_t q = 0; q < 4; q++) {
+        __m512 x[4];
+        for (int64_t r = 0; r < 4; r++) {
+            const float *scores = b->scores + (j + 4 * q + r) * SPAN;
+            x[r] = _mm512_load_ps(scores);
+            for (int64_t p = 16; p < b->end; p += 16)
+                x[r] = _mm512_max_ps(_mm512_load_ps(scores + p), x[r]);
+        }
+        const __m512 ab =
+            _mm512_max_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+        const __m512 cd =
+            _mm512_max_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+        const __m512d low = _mm512_castps_pd(ab), high = _mm512_castps_pd(cd);
+        quarters[q] = _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(low, high)),
+                                    _mm512_castpd_ps(_mm512_unpackhi_pd(low, high)));
+    }
+    return largest_of_quarters(quarters);
+}
+
+/* Multiplies what was summed up before of query i of the unit. */
+static inline void scale_sums(const tile_unit *u, int64_t i, float factor)
+{
+    const __m512 by = _mm512_set1_ps(factor);
+    const int64_t width = u->depth * DEPTH;
+    float *sums = u->sums + i * 16, *mixed = u->mixed + i * width;
+    _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), by));
+    for (int64_t c = 0; c < width; c += 16)
+        _mm512_store_ps(mixed + c, _mm512_mul_ps(_mm512_load_ps(mixed + c), by));
+}
+
+/* Raises the largest scores of 16 queries, from j of the block on, with the present ones,
+ * and scales earlier sums. shift[16]: what is taken from scores, finite. */
+ALWAYS_INLINE void raise_largest(const tile_unit *u, const block *b, int64_t j,
                                  float *shift)
 {
-    const __m512 lowest = _mm512_set1_ps(-1e30f);
-    const int64_t width = u->depth * DEPTH;
-    for (int64_t j = 0; j < STRIP; j += 16) {
-        _Alignas(64) float factor[16];
-        const __m512 old = _mm512_load_ps(u->largest + i + j);
-        const __m512 largest = _mm512_max_ps(old, _mm512_load_ps(top + j));
-        const __m512 finite = _mm512_max_ps(largest, lowest);
-        const __mmask16 raised = _mm512_cmp_ps_mask(largest, old, _CMP_NEQ_UQ);
-        _mm512_store_ps(u->largest + i + j, largest);
-        _mm512_store_ps(shift + j, finite);
-        if (!raised)
-            continue;
-        _mm512_store_ps(factor, power(_mm512_sub_ps(old, finite), MAX_PARTS));
-        for (int64_t k = 0; k < 16; k++) {
-            if (!(raised >> k & 1))
-                continue;
-            const __m512 by = _mm512_set1_ps(factor[k]);
-            float *sum = u->sums + (i + j + k) * 16,
-                  *mixed = u->mixed + (i + j + k) * width;
-            _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), by));
-            for (int64_t c = 0; c < width; c += 16)
-                _mm512_store_ps(mixed + c, _mm512_mul_ps(_mm512_load_ps(mixed + c), by));
-        }
+    _Alignas(64) float factor[16];
+    float *largest = u->largest + b->i + j;
+    const __m512 old = _mm512_load_ps(largest);
+    const __m512 now = _mm512_max_ps(largest_of_rows(b, j), old);
+    const __m512 finite = _mm512_max_ps(now, _mm512_set1_ps(-1e30f));
+    unsigned raised = _mm512_cmp_ps_mask(now, old, _CMP_NEQ_UQ);
+    _mm512_store_ps(largest, now);
+    _mm512_store_ps(shift, finite);
+    if (!raised)
+        return;
+    _mm512_store_ps(factor, power(_mm512_sub_ps(old, finite), MAX_PARTS));
+    for (; raised; raised &= raised - 1) {
+        const int k = __builtin_ctz(raised);
+        scale_sums(u, b->i + j + k, factor[k]);
     }
 }
 
-/* Weights of query i + j from its scores [0, end). */
-ALWAYS_INLINE void weigh(const tile_unit *u, int parts, int64_t i, int64_t j, float shift,
-                         int64_t end)
+/* Weights of query j of the block from its scores. */
+ALWAYS_INLINE void weigh(const tile_unit *u, int parts, const block *b, int64_t j,
+                         float shift)
 {
-    const float *scores = u->scores + j * SPAN;
+    const float *scores = b->scores + j * SPAN;
     unsigned char *out =
-        u->weights + j / TILE * SPAN_STRIPS * parts * TILE_BYTES + j % TILE * 64;
+        b->weights + j / TILE * SPAN_STRIPS * parts * TILE_BYTES + j % TILE * 64;
     const __m512 by = _mm512_set1_ps(shift);
-    float *sums = u->sums + (i + j) * 16;
+    float *sums = u->sums + (b->i + j) * 16;
     __m512 sum = _mm512_load_ps(sums);
-    for (int64_t p = 0; p < end; p += STRIP, out += parts * TILE_BYTES) {
-        const __m512 a = power(_mm512_sub_ps(_mm512_load_ps(scores + p), by), parts);
-        const __m512 b = power(_mm512_sub_ps(_mm512_load_ps(scores + p + 16), by), parts);
-        sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
-        split_row(a, b, parts, out);
+    for (int64_t p = 0; p < b->end; p += STRIP, out += parts * TILE_BYTES) {
+        const __m512 low = power(_mm512_sub_ps(_mm512_load_ps(scores + p), by), parts);
+        const __m512 high =
+            power(_mm512_sub_ps(_mm512_load_ps(scores + p + 16), by), parts);
+        sum = _mm512_add_ps(sum, _mm512_add_ps(low, high));
+        split_row(low, high, parts, out);
     }
     _mm512_store_ps(sums, sum);
 }
 
-/* Queries i … i + 31 of the unit over the span at `from`. */
-ALWAYS_INLINE void attend_block(const tile_unit *u, int parts, int64_t i, int64_t from)
+/* Makes weights of a block's scores, while tiles do other work: their instructions take
+ * sixteen cycles each, in which vectors are free. */
+ALWAYS_INLINE void weigh_block(const tile_unit *u, int parts, const block *b,
+                               tile_work work)
 {
-    const int64_t n = u->n - i < STRIP ? u->n - i : STRIP, at = u->from + i;
-    _Alignas(64) float top[STRIP], shift[STRIP];
-    int64_t lo, hi, all_lo, all_hi;
-    if (!seen_of_span(u->a, at, at + n, from, &lo, &hi))
-        return;
-    const int64_t end = (int64_t)ifm_align_up((size_t)hi, STRIP);
-    score_block(u, parts, i, hi);
-    seen_in(u->a, at + n - 1, from, &all_lo, &all_hi);
-    const bool whole_lo = all_lo <= 0;
-    seen_in(u->a, at, from, &all_lo, &all_hi);
-    const bool whole = whole_lo && all_hi >= end;
+    _Alignas(64) float shift[STRIP];
+    if (!b->whole)
+        for (int64_t j = 0; j < STRIP; j++)
+            hide(u, b, j);
+    raise_largest(u, b, 0, shift);
+    raise_largest(u, b, TILE, shift + TILE);
     for (int64_t j = 0; j < STRIP; j++) {
-        float *scores = u->scores + j * SPAN;
-        if (!whole)
-            hide(u, i + j, from, end, scores);
-        __m512 most = _mm512_load_ps(scores);
-        for (int64_t p = 16; p < end; p += 16)
-            most = _mm512_max_ps(_mm512_load_ps(scores + p), most);
-        top[j] = _mm512_reduce_max_ps(most);
+        if (j % ROWS_A_STEP == 0)
+            work_on(u, parts, &work);
+        weigh(u, parts, b, j, shift[j]);
     }
-    raise_largest(u, i, top, shift);
-    for (int64_t j = 0; j < STRIP; j++)
-        weigh(u, parts, i, j, shift[j], end);
-    settle();
-    mix_block(u, parts, i, hi);
+    while (work_on(u, parts, &work))
+        ;
+}
+
+/* All blocks over the span at `from`. */
+ALWAYS_INLINE void attend_span(const tile_unit *u, int parts, int64_t from)
+{
+    block before, now, next;
+    bool any_before = false, any_next, any = next_block(u, 0, from, 0, &now);
+    tile_work work = {.score = any ? &now : NULL};
+    while (work_on(u, parts, &work))
+        ;
+    for (int turn = 1; any; turn ^= 1) {
+        any_next = next_block(u, now.i + STRIP, from, turn, &next);
+        weigh_block(u, parts, &now,
+                    (tile_work){.mix = any_before ? &before : NULL,
+                                .score = any_next ? &next : NULL});
+        before = now;
+        any_before = true;
+        now = next;
+        any = any_next;
+    }
+    work = (tile_work){.mix = any_before ? &before : NULL};
+    while (work_on(u, parts, &work))
+        ;
 }
 
 static void end_unit(const tile_unit *u)
@@ -367,8 +472,7 @@ ALWAYS_INLINE void attend_unit(const tile_unit *u, ifm_dtype dtype, int parts)
         pack_keys(u, dtype, parts, from, hi);
         pack_values(u, dtype, parts, from, hi);
         settle();
-        for (int64_t i = 0; i < u->n; i += STRIP)
-            attend_block(u, parts, i, from);
+        attend_span(u, parts, from);
     }
     end_unit(u);
 }
