@@ -19,6 +19,7 @@ void ifm_kern_avx512_vnni(ifm_kern *table);
 void ifm_kern_avx512_bf16(ifm_kern *table);
 void ifm_kern_amx(ifm_kern *table);
 void ifm_kern_neon(ifm_kern *table);
+void ifm_kern_neon_dotprod(ifm_kern *table);
 
 /* The quantized part of the scalar table, which ifm_kern_scalar fills in. */
 void ifm_kern_scalar_quant(ifm_kern *table);
