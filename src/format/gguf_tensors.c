@@ -175,7 +175,7 @@ ifm_status ifm_gguf_read_tensors(ifm_gguf_cursor *self, const ifm_mapping *mappi
     for (size_t i = 0; st == IFM_OK && i < n_tensors; i++)
         st = place_tensor(mapping, *data_offset, offsets[i],
                           &list->entries[first + i].tensor, err);
-    if (st == IFM_OK)
+    if (st == IFM_OK && list->count > first) /* a file may hold a tokenizer alone */
         st =
             check_overlap(mapping->data, list->entries + first, list->count - first, err);
     free(offsets);

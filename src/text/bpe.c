@@ -153,12 +153,34 @@ static void add_character(merging *m, size_t at, size_t length)
         add_unknown(m, at);
 }
 
+/* Lays bytes out that all have tokens, as most do: without looking at neighbours. False when
+ * one has none, and nothing is laid out. */
+static bool lay_out_bytes(merging *m)
+{
+    const int32_t *byte_ids = m->tables->header->byte_ids;
+    symbol *symbols = m->bpe->symbols;
+    for (size_t i = 0; i < m->n; i++) {
+        int32_t id = byte_ids[(unsigned char)m->word[i]];
+        if (id < 0)
+            return false;
+        symbols[i] = (symbol){.id = id,
+                              .rank = NO_RANK,
+                              .previous = (int32_t)i - 1,
+                              .next = (int32_t)i + 1};
+    }
+    symbols[m->n - 1].next = NOTHING;
+    m->first = 0;
+    return true;
+}
+
 /* Lays the word out as symbols, bytes or characters. */
 static void lay_out(merging *m)
 {
     const ifm_tables_header *h = m->tables->header;
     const unsigned char *p = (const unsigned char *)m->word;
     ifm_utf8_kind kind;
+    if (!h->rules.by_character && lay_out_bytes(m))
+        return;
     for (size_t i = 0, length = 1; i < m->n; i += length) {
         if (h->rules.by_character) {
             length = ifm_utf8_step(p + i, m->n - i, &kind);

@@ -387,7 +387,8 @@ ifm_status ifm_chat_format(const ifm_chat *self, const ifm_chat_message *message
     bool given = n > 0 && is_role(&messages[0], "system");
     ifm_chat_message by_default = {"system", self->words, 0};
     const ifm_chat_message *system = given ? &messages[0] : NULL;
-    ifm_status st = check_roles(self, messages + given, n - given, given, err);
+    const ifm_chat_message *turns = given ? messages + 1 : messages;
+    ifm_status st = check_roles(self, turns, n - given, given, err);
     if (st != IFM_OK)
         return st;
     if (!given && self->words != NULL) {
@@ -395,7 +396,7 @@ ifm_status ifm_chat_format(const ifm_chat *self, const ifm_chat_message *message
         system = &by_default;
     }
     ifm_buffer out = {0};
-    format(self, system, messages + given, n - given, answer, &out);
+    format(self, system, turns, n - given, answer, &out);
     ifm_buffer_append(&out, "", 0);
     *n_text = out.length;
     *text = out.length > 0 ? ifm_buffer_take(&out) : strdup("");

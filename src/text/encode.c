@@ -87,8 +87,8 @@ static ifm_status run_part(encoding *e, int stage, const piece *p, size_t start,
 {
     if (start == end)
         return IFM_OK;
-    if (stage == e->rules->n_steps) /* the usual case */
-        return encode_words(e, p->text + start, end - start);
+    if (stage == e->rules->n_steps && !e->rules->closed) /* the usual case */
+        return encode_word(e, p->text + start, end - start);
     return run_steps(e, stage,
                      (piece){p->text + start, end - start, p->first && start == 0});
 }
@@ -195,7 +195,7 @@ static ifm_status run_split(encoding *e, int stage, piece p)
             ifm_splitter_next(splitter, p.text, p.n, at, &start, &end, e->err);
         if (start > p.n || start == end)
             start = end = p.n;
-        if (st == IFM_OK)
+        if (st == IFM_OK && start > at)
             st = run_part(e, stage + 1, &p, at, start);
         if (st == IFM_OK)
             st = run_part(e, stage + 1, &p, start, end);
