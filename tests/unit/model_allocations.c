@@ -173,6 +173,35 @@ static void no_allocation_with_everything(void **state)
     assert_int_equal(allocations_of(*state, request, text, sizeof text), 0);
 }
 
+/* The other family's passes: a prompt, then tokens, past its window. */
+static void no_allocation_in_llama(void **state)
+{
+    (void)state;
+    enum { PROMPT = 12, STEPS = 24 };
+    char path[1024];
+    const char *root = getenv("IFM_SOURCE_ROOT");
+    const int32_t ids[PROMPT] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    const ifm_session_options options = {.positions = PROMPT + STEPS, .threads = 2};
+    ifm_model *model;
+    ifm_session *session;
+    const float *logits;
+    ifm_error err = {0};
+    snprintf(path, sizeof path, "%s/tests/reference/gguf_models/mistral/model.gguf",
+             root != NULL ? root : ".");
+    must(ifm_model_open(path, NULL, &model, &err), &err);
+    must(ifm_session_new(model, &options, &session, &err), &err);
+    atomic_store(&n_allocations, 0);
+    atomic_store(&counting, true);
+    ifm_status st = ifm_session_eval(session, ids, PROMPT, &logits, &err);
+    for (int i = 0; st == IFM_OK && i < STEPS; i++)
+        st = ifm_session_eval(session, &ids[i % PROMPT], 1, &logits, &err);
+    atomic_store(&counting, false);
+    ifm_session_free(session);
+    ifm_model_close(model);
+    assert_int_equal(st, IFM_OK);
+    assert_int_equal(atomic_load(&n_allocations), 0);
+}
+
 /* The count counts. */
 static void an_allocation_would_be_seen(void **state)
 {
@@ -193,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_allocation_greedy),
         cmocka_unit_test(no_allocation_with_everything),
+        cmocka_unit_test(no_allocation_in_llama),
         cmocka_unit_test(an_allocation_would_be_seen),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
