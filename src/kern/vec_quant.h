@@ -431,15 +431,20 @@ ALWAYS_INLINE void add_blocks(const quant_tile *q, ifm_dtype dtype, bool exact)
         }
 }
 
-/* Rows n, n + step, … of w with T rows of x from t0 on; y from lane `first` on. */
+/* Rows n, n + step, … of w; those from lane `first` on are wanted. */
+typedef struct quant_rows {
+    int64_t n, step;
+    int first;
+} quant_rows;
+
+/* These rows of w with T rows of x from t0 on. */
 ALWAYS_INLINE void multiply_tile(const ifm_product *p, ifm_dtype dtype, bool exact,
-                                 int64_t t0, int64_t T, int64_t n, int64_t step,
-                                 int first)
+                                 int64_t t0, int64_t T, const quant_rows *rows)
 {
     vec sum[QUANT_ROWS];
     const int64_t row = p->w_stride / quant_block(dtype) * quant_bytes(dtype);
     const int64_t x_bytes = ifm_q8_row_bytes(p->k1);
-    quant_tile q = {.stride = step * row,
+    quant_tile q = {.stride = rows->step * row,
                     .packed = exact ? NULL : (const char *)p->packed + t0 * x_bytes,
                     .x = p->x + t0 * p->x_stride,
                     .x_stride = exact ? p->x_stride : x_bytes,
@@ -447,44 +452,61 @@ ALWAYS_INLINE void multiply_tile(const ifm_product *p, ifm_dtype dtype, bool exa
                     .t = T,
                     .sum = sum};
     for (int i = 0; i < VEC / 4; i++)
-        q.w[i] = (const unsigned char *)p->w + (n + 4 * i * step) * row;
+        q.w[i] = (const unsigned char *)p->w + (rows->n + 4 * i * rows->step) * row;
     for (int64_t t = 0; t < T; t++)
         sum[t] = v_zero();
     add_blocks(&q, dtype, exact);
     for (int64_t t = 0; t < T; t++) {
-        float of_rows[VEC], *y = p->y + (t0 + t) * p->y_stride + n;
+        float of_rows[VEC], *y = p->y + (t0 + t) * p->y_stride + rows->n;
         v_store(of_rows, sum[t]);
-        for (int r = first; r < VEC; r++)
-            y[r * step] = p->accumulate ? y[r * step] + of_rows[r] : of_rows[r];
+        for (int r = rows->first; r < VEC; r++) {
+            float *to = &y[r * rows->step];
+            *to = p->accumulate ? *to + of_rows[r] : of_rows[r];
+        }
     }
 }
 
-/* The same rows of w with all rows of x. */
-ALWAYS_INLINE void multiply_rows(const ifm_product *p, ifm_dtype dtype, bool exact,
-                                 int64_t n, int64_t step, int first)
+/* Rows that each of VEC streams has: an odd number, or else the streams of a matrix whose
+ * sides are powers of two would all want the same few lines of the first cache. */
+static inline int64_t stream_rows(const ifm_product *p)
 {
-    if (p->t == 1 && SPECIALISE && !exact) {
-        multiply_tile(p, dtype, exact, 0, 1, n, step, first);
-        return;
-    }
-    for (int64_t t = 0; t < p->t; t += QUANT_ROWS)
-        multiply_tile(p, dtype, exact, t, p->t - t < QUANT_ROWS ? p->t - t : QUANT_ROWS,
-                      n, step, first);
+    const int64_t run = (p->n1 - p->n0) / VEC;
+    return run > 0 && run % 2 == 0 ? run - 1 : run;
+}
+
+/* Tiles of streams, then tiles of neighbours. */
+static inline int64_t count_tiles(const ifm_product *p, int64_t run)
+{
+    const int64_t rest = p->n1 - p->n0 - VEC * run;
+    return p->n1 < VEC ? rest : run + (rest + VEC - 1) / VEC;
+}
+
+static inline quant_rows rows_of_tile(const ifm_product *p, int64_t run, int64_t i)
+{
+    if (i < run)
+        return (quant_rows){p->n0 + i, run, 0};
+    if (p->n1 < VEC) /* one row, in all lanes */
+        return (quant_rows){p->n0 + i, 0, VEC - 1};
+    const int64_t n = p->n0 + VEC * run + VEC * (i - run);
+    if (n + VEC <= p->n1)
+        return (quant_rows){n, 1, 0};
+    /* The last together with some before them, whose sums are not wanted. */
+    return (quant_rows){p->n1 - VEC, 1, (int)(n + VEC - p->n1)};
 }
 
 ALWAYS_INLINE void multiply_quant(const ifm_product *p, ifm_dtype dtype, bool exact)
 {
-    const int64_t run = (p->n1 - p->n0) / VEC, rest = (p->n1 - p->n0) % VEC;
-    for (int64_t i = 0; i < run; i++)
-        multiply_rows(p, dtype, exact, p->n0 + i, run, 0);
-    if (!rest)
-        return;
-    /* The last rows together with others before them, whose sums are not wanted. */
-    if (p->n1 >= VEC)
-        multiply_rows(p, dtype, exact, p->n1 - VEC, 1, VEC - (int)rest);
-    else
-        for (int64_t n = p->n0; n < p->n1; n++)
-            multiply_rows(p, dtype, exact, n, 0, VEC - 1);
+    const int64_t run = stream_rows(p), tiles = count_tiles(p, run);
+    for (int64_t i = 0; i < tiles; i++) {
+        const quant_rows rows = rows_of_tile(p, run, i);
+        if (p->t == 1 && SPECIALISE && !exact) {
+            multiply_tile(p, dtype, exact, 0, 1, &rows);
+            continue;
+        }
+        for (int64_t t = 0; t < p->t; t += QUANT_ROWS)
+            multiply_tile(p, dtype, exact, t,
+                          p->t - t < QUANT_ROWS ? p->t - t : QUANT_ROWS, &rows);
+    }
 }
 
 /* As ifm_q8_block: the same operations, VEC at a time. */
