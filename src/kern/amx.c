@@ -137,7 +137,7 @@ void ifm_kern_amx(ifm_kern *table)
     static const float rounding[] = {0, 0x1p-16f, 0x1p-17f};
     const size_t strips = (size_t)GROUP * K_BLOCK / DEPTH * MAX_PARTS * 2 * TILE_BYTES;
     table->name = "amx";
-    table->needs |= IFM_CPU_AMX_BF16 | IFM_CPU_AVX512_BF16;
+    table->needs |= IFM_CPU_AMX_BF16 | IFM_CPU_AMX_INT8 | IFM_CPU_AVX512_BF16;
     if (table->scratch_bytes < strips)
         table->scratch_bytes = strips;
 #define FILL(NAME, PARTS)                                                                \
@@ -152,5 +152,6 @@ void ifm_kern_amx(ifm_kern *table)
     FILL(BF16, 2)
 #undef FILL
     ifm_kern_amx_nk(table);
+    ifm_kern_amx_quant(table);
     ifm_kern_amx_attend(table);
 }

@@ -37,6 +37,8 @@ size_t ifm_amx_packed_bytes_3(int64_t t, int64_t k);
 
 /* Fills in the ways of NK matrices: amx_nk.c. */
 void ifm_kern_amx_nk(ifm_kern *table);
+/* Those of few rows with quantized weights: amx_quant.c. */
+void ifm_kern_amx_quant(ifm_kern *table);
 /* And that of attention: amx_attend.c. */
 void ifm_kern_amx_attend(ifm_kern *table);
 

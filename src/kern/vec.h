@@ -43,6 +43,7 @@ static inline void fill_shared(ifm_kern *table)
 {
     table->layer_norm = layer_norm;
     table->rms_norm = rms_norm;
+    table->rotate = rotate;
     table->multiply = multiply;
     table->epilogue = epilogue;
     table->attend[IFM_WAY_ONE] =

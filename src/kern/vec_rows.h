@@ -80,6 +80,53 @@ static void rms_norm(float *y, const float *x, const float *gain, int64_t n, flo
             n - i);
 }
 
+static inline vec load_some(const float *p, int64_t n)
+{
+    return n < VEC ? v_load_part(p, n) : v_load(p);
+}
+
+static inline void store_some(float *p, vec x, int64_t n)
+{
+    if (n < VEC)
+        v_store_part(p, x, n);
+    else
+        v_store(p, x);
+}
+
+/* Pairs (i, i + half) of one head. */
+static inline void rotate_halves(float *x, int64_t half, const float *cos,
+                                 const float *sin)
+{
+    for (int64_t i = 0; i < half; i += VEC) {
+        const int64_t left = half - i;
+        const vec a = load_some(x + i, left), b = load_some(x + half + i, left);
+        const vec c = load_some(cos + i, left), s = load_some(sin + i, left);
+        store_some(x + i, v_sub(v_mul(a, c), v_mul(b, s)), left);
+        store_some(x + half + i, v_fma(a, s, v_mul(b, c)), left);
+    }
+}
+
+/* Pairs (2i, 2i + 1): compilers turn this into vectors as well as one could by hand. */
+static inline void rotate_pairs(float *restrict x, int64_t half,
+                                const float *restrict cos, const float *restrict sin)
+{
+    for (int64_t i = 0; i < half; i++) {
+        const float a = x[2 * i], b = x[2 * i + 1];
+        x[2 * i] = a * cos[i] - b * sin[i];
+        x[2 * i + 1] = a * sin[i] + b * cos[i];
+    }
+}
+
+static void rotate(float *x, int64_t heads, int64_t d, int64_t r, const float *cos,
+                   const float *sin, bool interleaved)
+{
+    for (int64_t h = 0; h < heads; h++, x += d)
+        if (interleaved)
+            rotate_pairs(x, r / 2, cos, sin);
+        else
+            rotate_halves(x, r / 2, cos, sin);
+}
+
 static void multiply(float *y, const float *x, int64_t n)
 {
     int64_t i = 0;
@@ -88,11 +135,6 @@ static void multiply(float *y, const float *x, int64_t n)
     if (i < n)
         v_store_part(y + i, v_mul(v_load_part(y + i, n - i), v_load_part(x + i, n - i)),
                      n - i);
-}
-
-static inline vec load_some(const float *p, int64_t n)
-{
-    return n < VEC ? v_load_part(p, n) : v_load(p);
 }
 
 /* Lanes [n, n + VEC) of row t, or fewer at the end. */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 #include "format/quant.h"
@@ -95,6 +96,45 @@ static void check_shape(check *c, const data *d, const ifm_way *way, const char 
     }
 }
 
+/* Rows of x in 8 bits: the same bits from all tables. */
+static void check_pack(check *c, const data *d, const ifm_way *way,
+                       const ifm_way *reference, const char *name)
+{
+    const size_t bytes = reference->packed_bytes(d->t, d->k),
+                 room = (bytes + 63) / 64 * 64;
+    char *a = aligned_alloc(64, room), *b = aligned_alloc(64, room);
+    const ifm_product p = product_of(d, d->blocks, d->b, false);
+    if (!a || !b)
+        exit(1);
+    memset(a, 0, room);
+    memset(b, 0, room);
+    reference->pack(&p, 0, d->t, a);
+    way->pack(&p, 0, d->t, b);
+    expect(c, memcmp(a, b, bytes) == 0, "%s packs %lld x %lld otherwise than scalar",
+           name, (long long)d->t, (long long)d->k);
+    free(a);
+    free(b);
+}
+
+/* With x in the same 8 bits, only the sums are rounded otherwise than by the scalar table:
+ * dot products of bytes are exact, up to 32 · 255 · 127 before 128 Σ x is taken away. */
+static void check_eight_bits(check *c, const data *d, const ifm_way *way,
+                             const char *name)
+{
+    const ifm_way *reference =
+        ifm_kern_way(c->reference, IFM_LAYOUT_NK, d->dtype, d->t, false);
+    /* Other ways may round x to something else. */
+    if (!way->eight_bit || !reference->eight_bit ||
+        way->packed_bytes(d->t, d->k) != reference->packed_bytes(d->t, d->k))
+        return;
+    check_pack(c, d, way, reference, name);
+    run_way(c, product_of(d, d->blocks, d->a, false), reference);
+    run_way(c, product_of(d, d->blocks, d->b, false), way);
+    compare(c, d->a, d->b, d->t * d->y_stride, ROUNDING * (double)(d->k + 8), 0,
+            "%s %s of %lld x %lld x %lld, 8 bits", name, ifm_dtype_name(d->dtype),
+            (long long)d->t, (long long)d->k, (long long)d->n);
+}
+
 /* One column must be the same bits wherever the split among threads puts it. */
 static void check_split(check *c, const data *d, const ifm_way *way, const char *name)
 {
@@ -124,6 +164,7 @@ static void check_ways(check *c, const shape *s, ifm_dtype dtype)
                 continue;
             snprintf(name, sizeof name, "%s%s", exact ? "exact " : "", ranks[rank]);
             check_shape(c, &d, way, name);
+            check_eight_bits(c, &d, way, name);
             check_split(c, &d, way, name);
         }
     data_free(&d);

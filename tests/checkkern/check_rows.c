@@ -9,6 +9,8 @@
 static const double NORM_ABSOLUTE = 5e-6, NORM_RELATIVE = 5e-6;
 /* exp within 2 ulp, one division: a few ulp; gelu of large negative x is tiny itself. */
 static const double ACTIVATION_ABSOLUTE = 2e-6, ACTIVATION_RELATIVE = 1e-6;
+/* Two products of numbers below 5 and a sum, each rounded. */
+static const double ROTATE_ABSOLUTE = 2e-6;
 /* Sums of positive terms, in float inside of blocks. */
 static const double SUM_RELATIVE = 2e-6;
 
@@ -70,6 +72,78 @@ static void check_layer_norm(check *c, int64_t n)
     guarded_free(b);
 }
 
+static void check_rms_norm(check *c, int64_t n)
+{
+    float *x = random_floats(c, n, 3), *gain = random_floats(c, n, 1);
+    float *a = guarded_new(n), *b = guarded_new(n);
+    c->reference->rms_norm(a, x, gain, n, 1e-5f);
+    c->tested->rms_norm(b, x, gain, n, 1e-5f);
+    compare(c, a, b, n, NORM_ABSOLUTE, NORM_RELATIVE, "rms_norm of %lld", (long long)n);
+    memcpy(b, x, (size_t)n * sizeof *x);
+    c->tested->rms_norm(b, b, gain, n, 1e-5f);
+    compare(c, a, b, n, NORM_ABSOLUTE, NORM_RELATIVE, "rms_norm in place of %lld",
+            (long long)n);
+    free(x);
+    free(gain);
+    guarded_free(a);
+    guarded_free(b);
+}
+
+static void check_multiply(check *c, int64_t n)
+{
+    float *x = random_floats(c, n, 1), *y = random_floats(c, n, 1);
+    float *a = guarded_new(n), *b = guarded_new(n);
+    memcpy(a, y, (size_t)n * sizeof *y);
+    memcpy(b, y, (size_t)n * sizeof *y);
+    c->reference->multiply(a, x, n);
+    c->tested->multiply(b, x, n);
+    compare(c, a, b, n, 0, 0, "multiply of %lld", (long long)n);
+    free(x);
+    free(y);
+    guarded_free(a);
+    guarded_free(b);
+}
+
+/* Heads of d components, of which r turn; what stays must be the same bits. */
+static void check_rotate(check *c, int64_t heads, int64_t d, int64_t r)
+{
+    const int64_t n = heads * d;
+    float *x = random_floats(c, n, 1), *angles = random_floats(c, r, 3);
+    float *a = guarded_new(n), *b = guarded_new(n);
+    for (int64_t i = 0; i < r / 2; i++) {
+        angles[r / 2 + i] = sinf(angles[i]);
+        angles[i] = cosf(angles[i]);
+    }
+    for (int interleaved = 0; interleaved < 2; interleaved++) {
+        memcpy(a, x, (size_t)n * sizeof *x);
+        memcpy(b, x, (size_t)n * sizeof *x);
+        c->reference->rotate(a, heads, d, r, angles, angles + r / 2, interleaved);
+        c->tested->rotate(b, heads, d, r, angles, angles + r / 2, interleaved);
+        compare(c, a, b, n, ROTATE_ABSOLUTE, 0,
+                "rotate %lld x %lld, %lld of them, interleaved %d", (long long)heads,
+                (long long)d, (long long)r, interleaved);
+        for (int64_t i = 0; i < n; i++)
+            if (i % d >= r && memcmp(&b[i], &x[i], sizeof *b) != 0) {
+                expect(c, false, "rotate %lld x %lld: component %lld did not stay",
+                       (long long)heads, (long long)d, (long long)i);
+                break;
+            }
+    }
+    free(x);
+    free(angles);
+    guarded_free(a);
+    guarded_free(b);
+}
+
+static void check_rotations(check *c)
+{
+    static const int64_t widths[] = {2, 6, 16, 20, 32, 34, 64, 80, 96, 128};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        check_rotate(c, 3, widths[i], widths[i]);
+        check_rotate(c, 2, widths[i] + 5, widths[i]);
+    }
+}
+
 static void check_epilogue(check *c, int64_t n, int64_t slices, int activation, bool add,
                            bool biased)
 {
@@ -129,10 +203,13 @@ static void check_largest(check *c, int64_t n)
 void check_rows(check *c)
 {
     check_all_halves(c);
+    check_rotations(c);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const int64_t n = lengths[i];
         check_to_f32(c, n);
         check_layer_norm(c, n);
+        check_rms_norm(c, n);
+        check_multiply(c, n);
         check_largest(c, n);
         for (int f = 0; f < IFM_KERN_ACTIVATION_COUNT && n < 2000; f++) {
             check_epilogue(c, n, 1, f, false, true);
