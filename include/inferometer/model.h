@@ -67,6 +67,8 @@ typedef struct ifm_session_options {
     bool exact;         /* compute with quantized weights as if they were f32, else
                            activations may be rounded to 8 bits for them, which is faster;
                            and their KV cache is f16 instead of f32 */
+    int32_t sequences;  /* that the KV cache has room for, `positions` each, 0 … 1024;
+                           0: 1. ifm_session_eval is for the first */
 } ifm_session_options;
 
 /* Bytes that a session will take, its one block of memory. */

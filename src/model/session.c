@@ -42,6 +42,11 @@ static int32_t logit_rows_of(const ifm_session_options *options)
     return options->logit_rows > 1 ? options->logit_rows : 1;
 }
 
+static int32_t sequences_of(const ifm_session_options *options)
+{
+    return options->sequences > 1 ? options->sequences : 1;
+}
+
 /* Keys and values of f16 are half of what decoding reads of a long context. Weights of 16
  * bits do not make them harmless: a random Llama of bf16 is then 0.03 off, which is more
  * than 16-bit models may be; beside activations of 8 bits they do not show. */
@@ -65,7 +70,7 @@ static size_t scratch_of(const ifm_model *model, int64_t width)
 static ifm_session_layout layout_of(const ifm_model *model,
                                     const ifm_session_options *options, int threads)
 {
-    const int32_t positions = options->positions;
+    const int64_t positions = options->positions, sequences = sequences_of(options);
     const ifm_config *c = &model->config;
     const int64_t heads = (int64_t)c->n_head * c->head_dim;
     const int64_t kv_heads = (int64_t)c->n_kv_head * c->head_dim;
@@ -74,13 +79,15 @@ static ifm_session_layout layout_of(const ifm_model *model,
     const int64_t wide = greater(heads + 2 * kv_heads, inner);
     ifm_session_layout at = {
         .positions = (int64_t)ifm_align_up((size_t)positions, IFM_KEY_BLOCK),
-        .rows = positions < IFM_SESSION_ROWS ? positions : IFM_SESSION_ROWS,
+        .rows = sequences * positions < IFM_SESSION_ROWS ? sequences * positions
+                                                         : IFM_SESSION_ROWS,
         .x_stride = padded(width),
         .wide_stride = padded(wide),
         .kv_dtype = cached_as(model, options),
     };
     at.scratch_stride = ifm_align_up(scratch_of(model, width), LINE);
-    const size_t cache = (size_t)ifm_dtype_bytes_of(at.kv_dtype, cached * at.positions);
+    const size_t cache =
+        (size_t)ifm_dtype_bytes_of(at.kv_dtype, sequences * cached * at.positions);
     at.keys = place(&at.bytes, cache);
     at.values = place(&at.bytes, cache);
     at.x = place_floats(&at.bytes, at.rows, at.x_stride);
@@ -120,6 +127,10 @@ ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *op
                         "session: %" PRId32 " positions, expected 1 … %" PRId32
                         " (n_positions of the model)",
                         options->positions, most);
+    if (options->sequences < 0 || options->sequences > IFM_SESSION_MAX_SEQUENCES)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "session: %" PRId32 " sequences, expected 0 … %d",
+                        options->sequences, IFM_SESSION_MAX_SEQUENCES);
     ifm_session *self = calloc(1, sizeof *self);
     if (!self)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "session: no memory");

@@ -18,6 +18,8 @@ enum { IFM_SESSION_ROWS = 256 };
 /* Fewer rows than this are normalised by every thread for itself: cheaper than a barrier. */
 enum { IFM_SESSION_FEW_ROWS = 8 };
 
+enum { IFM_SESSION_MAX_SEQUENCES = 1024 };
+
 /* Chunks, at most, that the positions of a sequence are cut into when few rows attend. */
 enum { IFM_SESSION_CHUNKS = 32 };
 
@@ -25,7 +27,7 @@ enum { IFM_SESSION_CHUNKS = 32 };
 typedef struct ifm_row {
     int32_t id;
     int32_t position;
-    int32_t sequence; /* whose part of the KV cache; 0 so far */
+    int32_t sequence; /* whose part of the KV cache */
 } ifm_row;
 
 /* How the block is laid out: offsets in bytes, strides in floats. R rows of a pass. */
@@ -35,8 +37,8 @@ typedef struct ifm_session_layout {
     int64_t x_stride;    /* max(C, H D) padded */
     int64_t wide_stride; /* max((H + 2G) D, F or 2F) padded */
     ifm_dtype kv_dtype;  /* of keys and values: f32 or f16 */
-    size_t keys;         /* [L, G, P/16, D, 16] */
-    size_t values;       /* [L, G, P, D] */
+    size_t keys;         /* [S, L, G, P/16, D, 16] of S sequences */
+    size_t values;       /* [S, L, G, P, D] */
     size_t x;            /* [R, C] the residual stream */
     size_t norm;         /* [R, C] normalised */
     size_t few;          /* [threads, FEW_ROWS, C] the same, each thread's own */
@@ -66,7 +68,7 @@ struct ifm_session {
     int32_t length;       /* positions that are */
     bool exact;           /* see ifm_session_options */
     /* The pass that is going on: */
-    ifm_row *rows; /* [n_rows], of positions length … length + n_rows - 1 */
+    ifm_row *rows; /* [n_rows], those of a sequence side by side, positions in order */
     int32_t n_rows;
     int32_t n_logits; /* of so many last rows the logits are wanted */
     float *logits;    /* [n_logits, V]: where to */

@@ -221,6 +221,8 @@ static void limits_are_errors(void **state)
     assert_int_equal(ifm_session_new(model, &options, &none, NULL), IFM_ERR_ARGUMENT);
     options.positions = info->n_positions + 1;
     assert_int_equal(ifm_session_new(model, &options, &none, NULL), IFM_ERR_ARGUMENT);
+    options = (ifm_session_options){.positions = 1, .sequences = 1025};
+    assert_int_equal(ifm_session_new(model, &options, &none, NULL), IFM_ERR_ARGUMENT);
     assert_null(none);
     ifm_session_free(NULL);
     ifm_session_free(session);
