@@ -21,7 +21,7 @@
 /* More than any file needs (Gemma's tokenizer takes 15 MB, DeepSeek's 1,000 tensors), and
  * little enough that a hostile file costs no more than a good one. */
 enum {
-    MAX_METADATA_BYTES = 100 * 1000 * 1000,
+    MAX_METADATA_BYTES = 80 * 1000 * 1000,
     MAX_KEYS = 65536,
     MAX_KEY_BYTES = 65535,
     DEFAULT_ALIGNMENT = 32,

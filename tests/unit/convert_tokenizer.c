@@ -121,7 +121,8 @@ static int count_differences(const char *kind, json_t *strings)
         char *text = text_of(row, &n);
         ifm_status st_a = ifm_tokenizer_encode(from, text, n, 0, &a, &n_a, NULL);
         ifm_status st_b = ifm_tokenizer_encode(to, text, n, 0, &b, &n_b, NULL);
-        if (st_a != st_b || n_a != n_b || memcmp(a, b, n_a * sizeof *a) != 0) {
+        if (st_a != st_b || n_a != n_b ||
+            (n_a > 0 && memcmp(a, b, n_a * sizeof *a) != 0)) {
             if (wrong++ < 5)
                 printf("%s: \"%s\" gives other tokens\n", kind, text);
         }

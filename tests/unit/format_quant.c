@@ -114,11 +114,87 @@ static void test_quantizes_as_well_as_ggml(void **state)
     free(x);
 }
 
+enum { N = 256, MAX_BYTES = N * 4 };
+
+/* A block may lie at any address. */
+static void test_any_address(void **state)
+{
+    (void)state;
+    for (int i = 0; i < IFM_DTYPE_COUNT; i++) {
+        ifm_dtype dtype = (ifm_dtype)i;
+        size_t n_bytes = (size_t)ifm_dtype_bytes_of(dtype, N);
+        unsigned char *even = malloc(n_bytes), *odd = malloc(n_bytes + 1);
+        float x[N], a[N], b[N];
+        assert_true(even != NULL && odd != NULL);
+        for (int j = 0; j < N; j++)
+            x[j] = (float)((j * 37) % 101 - 50);
+        ifm_quantize(dtype, x, N, NULL, even);
+        ifm_quantize(dtype, x, N, NULL, odd + 1);
+        assert_memory_equal(even, odd + 1, n_bytes);
+        ifm_dequantize(dtype, even, N, a);
+        ifm_dequantize(dtype, odd + 1, N, b);
+        assert_memory_equal(a, b, sizeof a);
+        free(even);
+        free(odd);
+    }
+}
+
+/* Numbers that an f16 cannot hold at all, NaN, infinities: a block comes out, whatever is in
+ * it; sanitizers look for conversions without a result. */
+static void test_odd_numbers(void **state)
+{
+    static const float odd[] = {0,    -0.0f,     1e-45f,   -1e-38f,   1e-9f,
+                                1e9f, -3.4e+38f, INFINITY, -INFINITY, NAN};
+    enum { N_ODD = sizeof odd / sizeof odd[0] };
+    (void)state;
+    unsigned char blocks[MAX_BYTES];
+    float x[N], y[N], importance[N] = {0};
+    for (int i = 0; i < IFM_DTYPE_COUNT; i++) {
+        for (int k = 0; k < N_ODD * N_ODD; k++) {
+            for (int j = 0; j < N; j++)
+                x[j] = j % 3 ? odd[k / N_ODD] : odd[k % N_ODD];
+            ifm_quantize((ifm_dtype)i, x, N, NULL, blocks);
+            ifm_dequantize((ifm_dtype)i, blocks, N, y);
+            ifm_quantize((ifm_dtype)i, x, N, importance, blocks);
+            if (k == 0)
+                for (int j = 0; j < N; j++)
+                    assert_true(y[j] == 0);
+        }
+    }
+}
+
+/* Where errors weigh a hundred times as much, they become smaller. */
+static void test_importance(void **state)
+{
+    (void)state;
+    unsigned char blocks[MAX_BYTES];
+    float x[N], y[N], importance[N];
+    for (int j = 0; j < N; j++) {
+        x[j] = sinf((float)j * 1.7f) * expf(cosf((float)j * 0.9f));
+        importance[j] = j % 7 == 3 ? 100 : 1;
+    }
+    for (int i = IFM_DTYPE_FLOAT_COUNT; i < IFM_DTYPE_COUNT; i++) {
+        double sums[2] = {0};
+        for (int k = 0; k < 2; k++) {
+            ifm_quantize((ifm_dtype)i, x, N, k == 0 ? NULL : importance, blocks);
+            ifm_dequantize((ifm_dtype)i, blocks, N, y);
+            for (int j = 3; j < N; j += 7)
+                sums[k] += ((double)x[j] - (double)y[j]) * ((double)x[j] - (double)y[j]);
+        }
+        if (!(sums[1] < sums[0]))
+            fail_msg("%s: error where it weighs %g, without %g",
+                     ifm_dtype_name((ifm_dtype)i), sums[1], sums[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_as_ggml),
         cmocka_unit_test(test_quantizes_as_well_as_ggml),
+        cmocka_unit_test(test_any_address),
+        cmocka_unit_test(test_odd_numbers),
+        cmocka_unit_test(test_importance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
