@@ -34,10 +34,10 @@ static void compute(void *arg, int thread)
     }
 }
 
-static ifm_status eval(void *session, const int32_t *ids, int32_t n, const float **logits,
-                       ifm_error *err)
+static ifm_status eval(void *session, const ifm_append *appends, int32_t n,
+                       const float **logits, ifm_error *err)
 {
-    (void)ids, (void)n, (void)err;
+    (void)appends, (void)n, (void)err;
     machine *self = session;
     ifm_pool_run(self->pool, compute, self);
     *logits = self->logits;
@@ -60,7 +60,8 @@ static size_t measure(machine *self, int32_t n, int64_t *delays)
     ifm_generation *generation;
     ifm_error err;
     size_t count = 0;
-    if (ifm_generation_start_parts(&parts, &request, &generation, &err) != IFM_OK) {
+    if (ifm_generation_start_parts(&parts, &request, 1, false, &generation, &err) !=
+        IFM_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 0;
     }

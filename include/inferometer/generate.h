@@ -6,6 +6,9 @@
  *     ifm_generation_next  ◄── a lock-free ring of preallocated token records
  *     ifm_generation_finish
  *
+ * Several requests may be computed as a batch: each step's reading of the weights serves all
+ * of them, and their tokens come through one ring.
+ *
  * Nothing is allocated, formatted or locked between the first token and the last.
  */
 #ifndef INFEROMETER_GENERATE_H
@@ -53,6 +56,7 @@ typedef struct ifm_candidate {
  * ifm_generation_finish. */
 typedef struct ifm_token {
     int32_t id;
+    int32_t sequence; /* of a batch: which request it belongs to; 0 */
     const char *text; /* what this token completes: whole characters, maybe none */
     size_t n_text;
     float logprob;            /* with logprobs > 0 */
@@ -84,6 +88,22 @@ IFM_API ifm_status ifm_generation_start(ifm_session *session, ifm_tokenizer *tok
                                         const ifm_request *request, ifm_generation **out,
                                         ifm_error *err);
 
+/* Starts requests[n], n ≥ 1, as one batch on the session's sequences 0 … n - 1, to which
+ * they are appended. Each is sampled as if it were alone, and leaves the batch when it ends.
+ * `padded`: all are computed as if their prompts were as long as the longest, and, once
+ * they have ended, until the last ends, with the padding masked, as frameworks do that
+ * compute rectangles; what they generate is the same. Errors: as of ifm_generation_start;
+ * ARGUMENT (more requests than the session has sequences). */
+IFM_API ifm_status ifm_generation_start_batch(ifm_session *session,
+                                              ifm_tokenizer *tokenizer,
+                                              const ifm_request *requests, size_t n,
+                                              bool padded, ifm_generation **out,
+                                              ifm_error *err);
+
+/* How request `sequence` of a batch ended; to be asked when there are no more tokens. */
+IFM_API ifm_finish ifm_generation_ended(const ifm_generation *generation,
+                                        int32_t sequence);
+
 /* Waits for the next token; false when there are no more. One consumer thread. */
 IFM_API bool ifm_generation_next(ifm_generation *generation, ifm_token *token);
 
@@ -91,8 +111,8 @@ IFM_API bool ifm_generation_next(ifm_generation *generation, ifm_token *token);
  * Async-signal-safe. */
 IFM_API void ifm_generation_cancel(ifm_generation *generation);
 
-/* Waits for the thread, releases everything, and says how it ended. `generation` may be
- * NULL. When *finish is ERROR, the status and err say why. */
+/* Waits for the thread, releases everything, and says how it ended, of a batch the first
+ * request. `generation` may be NULL. When *finish is ERROR, the status and err say why. */
 IFM_API ifm_status ifm_generation_finish(ifm_generation *generation, ifm_finish *finish,
                                          ifm_error *err);
 

@@ -1,7 +1,7 @@
 /*
  * A model: weights that lie in a file, mapped and used where they lie.
- * A session: one sequence being computed on a model: its KV cache, its scratch, its
- * threads.
+ * A session: one sequence, or a batch of them, being computed on a model: its KV cache, its
+ * scratch, its threads.
  *
  * Letters of shapes, everywhere: T tokens, C width of the model, V vocabulary, H heads,
  * G key-value heads, D head width, L layers, P positions.
@@ -67,9 +67,11 @@ typedef struct ifm_session_options {
     bool exact;         /* compute with quantized weights as if they were f32, else
                            activations may be rounded to 8 bits for them, which is faster;
                            and their KV cache is f16 instead of f32 */
-    int32_t sequences;  /* that the KV cache has room for, `positions` each, 0 … 1024;
-                           0: 1. ifm_session_eval is for the first */
+    int32_t sequences;  /* with a KV cache each, of so many positions; 1 …
+                           IFM_SESSION_SEQUENCES_MAX; 0: 1 */
 } ifm_session_options;
+
+enum { IFM_SESSION_SEQUENCES_MAX = 256 };
 
 /* Bytes that a session will take, its one block of memory. */
 IFM_API size_t ifm_session_bytes(const ifm_model *model,
@@ -81,7 +83,7 @@ IFM_API ifm_status ifm_session_new(const ifm_model *model,
                                    ifm_error *err);
 IFM_API void ifm_session_free(ifm_session *session);
 
-/* Appends ids[n] (n ≥ 1) to the sequence and computes the logits after the last of them:
+/* Appends ids[n] (n ≥ 1) to the sequence, to the first if there are several, and computes the logits after the last of them:
  * *logits is float[V], borrowed, valid until the next call. No heap allocation.
  * Errors: ARGUMENT (an id outside the vocabulary), LIMIT (no room in the KV cache). */
 IFM_API ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
@@ -92,8 +94,32 @@ IFM_API ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, in
 IFM_API ifm_status ifm_session_eval_all(ifm_session *session, const int32_t *ids,
                                         int32_t n, const float **logits, ifm_error *err);
 
-/* Tokens evaluated so far; cutting the sequence back to `n_tokens` (0: start anew). */
+/* What is appended to one sequence of a batch. */
+typedef struct ifm_append {
+    int32_t sequence;   /* 0 … sequences - 1 */
+    int32_t n;          /* ≥ 1 */
+    const int32_t *ids; /* [n], borrowed for the call */
+    /* Positions of padding that the sequence has, as frameworks have them that compute all
+     * sequences of a batch as if they were as long as the longest. It is computed: whole
+     * rows with the first tokens that have it, as if it stood behind them, and with later
+     * tokens attention over it. And it is masked: logits are what they are without it. */
+    int32_t padding;
+} ifm_append;
+
+/* Appends to several sequences in one go, so that each reading of the weights serves all of
+ * them; appends[n] in rising order of their sequences, n ≥ 1. *logits is float[n, V],
+ * after the last token of each, borrowed, valid until the next call. What a sequence gets
+ * does not depend on the others, but for the order in which sums are made (a product of
+ * more rows may be computed in another way). No heap allocation. Errors as of
+ * ifm_session_eval; nothing is appended then. */
+IFM_API ifm_status ifm_session_eval_batch(ifm_session *session, const ifm_append *appends,
+                                          int32_t n, const float **logits,
+                                          ifm_error *err);
+
+/* Tokens evaluated so far, of the (first) sequence and of any (padding does not count);
+ * cutting all sequences back to `n_tokens` (0: start anew, without padding). */
 IFM_API int32_t ifm_session_length(const ifm_session *session);
+IFM_API int32_t ifm_session_sequence_length(const ifm_session *session, int32_t sequence);
 IFM_API void ifm_session_truncate(ifm_session *session, int32_t n_tokens);
 
 /* Compute threads really used. */

@@ -7,6 +7,8 @@
  * positions are cut into chunks, whose partial results are merged after a barrier; where it
  * is short, each thread takes whole heads. Which of these, and the chunks, depends on rows
  * and positions only: results are the same bits for any number of threads.
+ *
+ * Rows of several sequences come as runs, each over its own part of the cache.
  */
 #include "model/attend.h"
 
@@ -25,6 +27,7 @@ typedef struct rows_run {
     int64_t row, n; /* in the pass */
     int64_t first;  /* position of the first */
     int64_t sequence;
+    int64_t masked; /* see ifm_row */
 } rows_run;
 
 /* One key-value head of one layer and sequence. */
@@ -44,9 +47,10 @@ static bool run_at(const ifm_session *session, int64_t row, rows_run *out)
         return false;
     int64_t n = 1;
     while (row + n < session->n_rows && rows[row + n].sequence == rows[row].sequence &&
-           rows[row + n].position == rows[row].position + n)
+           rows[row + n].position == rows[row].position + n &&
+           rows[row + n].masked == rows[row].masked)
         n++;
-    *out = (rows_run){row, n, rows[row].position, rows[row].sequence};
+    *out = (rows_run){row, n, rows[row].position, rows[row].sequence, rows[row].masked};
     return true;
 }
 
@@ -164,9 +168,52 @@ static void attend(const ifm_kern *kern, const ifm_attention *a)
     ifm_kern_attend_way(kern, a->t * a->group, a->d)->attend(a);
 }
 
-/* A run's positions in chunks; those before the first are seen by no row. */
+/* Masked positions that a row of the run comes across. */
+static int64_t masked_of(const rows_run *run, int64_t window)
+{
+    const int64_t seen = run->first + run->n, all = seen + run->masked;
+    if (window <= 0 || all <= window)
+        return run->masked;
+    return seen < window ? window - seen : 0;
+}
+
+/* Attention of row t over masked positions [p, p + n) of its padding, which is counted from
+ * where the run ends, on whole blocks: what lies there is nobody's yet. It is computed as
+ * others compute it who mask it, and dropped. */
+static void attend_masked(const head *self, const ifm_team *team, int64_t t, int64_t p,
+                          int64_t n)
+{
+    const rows_run *run = self->run;
+    const ifm_session_layout *at = &self->session->at;
+    const int64_t blocks = (run->first + run->n + IFM_KEY_BLOCK - 1) / IFM_KEY_BLOCK;
+    ifm_attention a = attention_of(self, team);
+    a.begin = blocks * IFM_KEY_BLOCK + p;
+    a.end = a.begin + n < at->positions ? a.begin + n : at->positions;
+    if (a.begin >= a.end)
+        return;
+    a.q += t * a.q_stride;
+    a.part = ifm_session_floats(self->session,
+                                at->dropped + (size_t)team->thread * at->dropped_stride);
+    a.t = a.t1 = 1;
+    a.first = a.end - 1;
+    a.window = 0;
+    attend(team->kern, &a);
+}
+
+/* Attention of rows [t0, t1) over all of their padding. */
+static void attend_padding(const head *self, const ifm_team *team, int64_t t0, int64_t t1)
+{
+    const int64_t n = masked_of(self->run, self->job->window);
+    for (int64_t t = t0; n > 0 && t < t1; t++)
+        attend_masked(self, team, t, 0, n);
+}
+
+/* A run's positions in chunks; those before the first are seen by no row. Behind them come
+ * chunks of each row's padding. */
 typedef struct chunks {
     int64_t first, n, length;
+    int64_t masked, masked_row; /* positions, and chunks, of a row's padding */
+    int64_t all;                /* chunks, those of padding included */
 } chunks;
 
 static chunks chunks_of(const rows_run *run, int64_t window)
@@ -176,7 +223,11 @@ static chunks chunks_of(const rows_run *run, int64_t window)
     int64_t length = CHUNK;
     while ((to - 1) / length - from / length >= IFM_SESSION_CHUNKS)
         length *= 2;
-    return (chunks){from / length, (to - 1) / length - from / length + 1, length};
+    chunks c = {from / length, (to - 1) / length - from / length + 1, length};
+    c.masked = masked_of(run, window);
+    c.masked_row = (c.masked + length - 1) / length;
+    c.all = c.n + run->n * c.masked_row;
+    return c;
 }
 
 /* Partial results of a head and chunk: [T, M, D + 2] of IFM_SESSION_FEW_ROWS * H. */
@@ -197,33 +248,53 @@ static int64_t chunked_positions(const ifm_session *session, const ifm_attend *j
     rows_run run = {0};
     for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
         const chunks c = chunks_of(&run, job->window);
-        sum += c.n * c.length;
+        sum += c.all * c.length;
     }
     return sum;
 }
 
-/* Chunks of all heads, dealt out end to end, each with its keys and values when the cache
- * does not have them yet. */
+/* Chunk number i of a head's padding. */
+static void attend_masked_chunk(const head *self, const ifm_team *team, const chunks *c,
+                                int64_t i)
+{
+    const int64_t p = i % c->masked_row * c->length;
+    attend_masked(self, team, i / c->masked_row, p,
+                  c->masked - p < c->length ? c->masked - p : c->length);
+}
+
+/* Chunk number i of a head, with its keys and values when the cache does not have them
+ * yet. */
+static void attend_chunk(const head *self, const ifm_team *team, const chunks *c,
+                         int64_t i, bool remembered)
+{
+    int64_t stride;
+    ifm_attention a = attention_of(self, team);
+    a.begin = (c->first + i) * c->length;
+    a.end = a.begin + c->length < a.end ? a.begin + c->length : a.end;
+    a.part = part_of(self, i, &stride);
+    if (!remembered)
+        remember(self, team->kern, a.begin, a.end);
+    attend(team->kern, &a);
+}
+
+/* Chunks of all heads, dealt out end to end. */
 static void attend_chunks(const ifm_session *session, const ifm_team *team,
                           const ifm_attend *job, bool remembered)
 {
     const int64_t heads = session->model->config.n_kv_head;
     const int64_t all = heads * chunked_positions(session, job);
-    int64_t at = 0, stride;
+    int64_t at = 0;
     rows_run run = {0};
     for (int64_t row = job->first; run_at(session, row, &run); row += run.n) {
         const chunks c = chunks_of(&run, job->window);
-        for (int64_t i = 0; i < heads * c.n; i++, at += c.length) {
+        for (int64_t i = 0; i < heads * c.all; i++, at += c.length) {
             if ((at + c.length / 2) * team->threads / all != team->thread)
                 continue;
-            const head self = head_of(session, job, &run, i / c.n);
-            ifm_attention a = attention_of(&self, team);
-            a.begin = (c.first + i % c.n) * c.length;
-            a.end = a.begin + c.length < a.end ? a.begin + c.length : a.end;
-            a.part = part_of(&self, i % c.n, &stride);
-            if (!remembered)
-                remember(&self, team->kern, a.begin, a.end);
-            attend(team->kern, &a);
+            const head self = head_of(session, job, &run, i / c.all);
+            if (i % c.all < c.n)
+                attend_chunk(&self, team, &c, i % c.all, remembered);
+            else
+                attend_masked_chunk(&self, team, &c, i % c.all - c.n);
         }
     }
 }
@@ -267,6 +338,7 @@ static void attend_heads(const ifm_session *session, const ifm_team *team,
             const head self = head_of(session, job, &asking, i);
             const ifm_attention a = attention_of(&self, team);
             attend(team->kern, &a);
+            attend_padding(&self, team, 0, asking.n);
         }
     }
 }
@@ -275,7 +347,8 @@ static void attend_heads(const ifm_session *session, const ifm_team *team,
 static int64_t cost_of(const rows_run *run, int64_t window, int64_t t)
 {
     const int64_t seen = run->first + t + 1;
-    return ROW_COST + (window > 0 && window < seen ? window : seen);
+    return ROW_COST + (window > 0 && window < seen ? window : seen) +
+           masked_of(run, window);
 }
 
 static int64_t cost_of_rows(const rows_run *run, int64_t window)
@@ -317,6 +390,7 @@ static void attend_rows(const ifm_session *session, const ifm_team *team,
             a.t0 = row_at(&run, job->window, begin - at);
             a.t1 = end - at < cost ? row_at(&run, job->window, end - at) : run.n;
             attend(team->kern, &a);
+            attend_padding(&self, team, a.t0, a.t1);
         }
     }
 }
@@ -335,7 +409,7 @@ void ifm_attend_run(const ifm_session *session, const ifm_team *team,
     const bool few = session->n_rows <= IFM_SESSION_FEW_ROWS;
     const bool chunked = session->n_rows - job->first <= IFM_SESSION_FEW_ROWS &&
                          most_positions(session, job->first) >= CHUNKED_FROM;
-    const bool first = !few || (chunked && job->first > 0);
+    const bool first = !few || (chunked && (job->first > 0 || session->split));
     if (first) {
         remember_all(session, team, job);
         ifm_pool_barrier(team->pool);

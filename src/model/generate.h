@@ -10,12 +10,12 @@
 /* What a generation needs. All of it is borrowed until ifm_generation_finish. */
 typedef struct ifm_generation_parts {
     void *session;
-    /* As ifm_session_eval. */
-    ifm_status (*eval)(void *session, const int32_t *ids, int32_t n, const float **logits,
-                       ifm_error *err);
+    /* As ifm_session_eval_batch. */
+    ifm_status (*eval)(void *session, const ifm_append *appends, int32_t n,
+                       const float **logits, ifm_error *err);
     int32_t n_vocab;
-    int32_t n_room;         /* tokens that the session can hold */
-    int32_t n_used;         /* tokens that it holds already */
+    int32_t n_room;         /* tokens of a sequence that the session can hold */
+    int32_t n_used;         /* tokens that it holds already, of the longest */
     const int32_t *eos_ids; /* [n_eos] */
     int32_t n_eos;
     /* As ifm_detokenizer_push and _flush; NULL: tokens carry no text. */
@@ -25,9 +25,9 @@ typedef struct ifm_generation_parts {
     size_t max_text_bytes;       /* what one push can give at most */
 } ifm_generation_parts;
 
-/* As ifm_generation_start. */
+/* As ifm_generation_start_batch. */
 ifm_status ifm_generation_start_parts(const ifm_generation_parts *parts,
-                                      const ifm_request *request, ifm_generation **out,
-                                      ifm_error *err);
+                                      const ifm_request *requests, size_t n, bool padded,
+                                      ifm_generation **out, ifm_error *err);
 
 #endif

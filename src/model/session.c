@@ -37,14 +37,14 @@ static int64_t greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static int32_t logit_rows_of(const ifm_session_options *options)
-{
-    return options->logit_rows > 1 ? options->logit_rows : 1;
-}
-
 static int32_t sequences_of(const ifm_session_options *options)
 {
     return options->sequences > 1 ? options->sequences : 1;
+}
+
+static int32_t logit_rows_of(const ifm_session_options *options)
+{
+    return (int32_t)greater(options->logit_rows, sequences_of(options));
 }
 
 /* Keys and values of f16 are half of what decoding reads of a long context. Weights of 16
@@ -66,11 +66,13 @@ static size_t scratch_of(const ifm_model *model, int64_t width)
     return most > attend ? most : attend;
 }
 
-/* Sizes are bounded by the checks of config.h: their products stay below 2^63. */
+/* Sizes are bounded by the checks of config.h and by SEQUENCES_MAX: their products stay
+ * below 2^63. */
 static ifm_session_layout layout_of(const ifm_model *model,
                                     const ifm_session_options *options, int threads)
 {
-    const int64_t positions = options->positions, sequences = sequences_of(options);
+    const int32_t positions = options->positions, sequences = sequences_of(options);
+    const int64_t all = (int64_t)positions * sequences;
     const ifm_config *c = &model->config;
     const int64_t heads = (int64_t)c->n_head * c->head_dim;
     const int64_t kv_heads = (int64_t)c->n_kv_head * c->head_dim;
@@ -79,8 +81,7 @@ static ifm_session_layout layout_of(const ifm_model *model,
     const int64_t wide = greater(heads + 2 * kv_heads, inner);
     ifm_session_layout at = {
         .positions = (int64_t)ifm_align_up((size_t)positions, IFM_KEY_BLOCK),
-        .rows = sequences * positions < IFM_SESSION_ROWS ? sequences * positions
-                                                         : IFM_SESSION_ROWS,
+        .rows = all < IFM_SESSION_ROWS ? all : IFM_SESSION_ROWS,
         .x_stride = padded(width),
         .wide_stride = padded(wide),
         .kv_dtype = cached_as(model, options),
@@ -102,9 +103,14 @@ static ifm_session_layout layout_of(const ifm_model *model,
     at.parts = place_floats(&at.bytes, 1, (int64_t)ifm_matmul_parts(wide));
     at.attend_parts = place_floats(&at.bytes, IFM_SESSION_CHUNKS * IFM_SESSION_FEW_ROWS,
                                    c->n_head * (c->head_dim + 2));
+    at.dropped_stride = ifm_align_up(
+        (size_t)(c->n_head / c->n_kv_head * (c->head_dim + 2)) * sizeof(float), LINE);
+    at.dropped = place(&at.bytes, (size_t)threads * at.dropped_stride);
     at.scratch = place(&at.bytes, (size_t)threads * at.scratch_stride);
     at.logits = place_floats(&at.bytes, logit_rows_of(options), c->n_vocab);
     at.row_list = place(&at.bytes, (size_t)at.rows * sizeof(ifm_row));
+    at.last_rows = place(&at.bytes, (size_t)at.rows * sizeof(ifm_row));
+    at.sequences = place(&at.bytes, (size_t)sequences * sizeof(ifm_session_sequence));
     return at;
 }
 
@@ -127,10 +133,10 @@ ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *op
                         "session: %" PRId32 " positions, expected 1 … %" PRId32
                         " (n_positions of the model)",
                         options->positions, most);
-    if (options->sequences < 0 || options->sequences > IFM_SESSION_MAX_SEQUENCES)
+    if (options->sequences < 0 || options->sequences > IFM_SESSION_SEQUENCES_MAX)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "session: %" PRId32 " sequences, expected 0 … %d",
-                        options->sequences, IFM_SESSION_MAX_SEQUENCES);
+                        "session: %" PRId32 " sequences, expected 1 … %d",
+                        options->sequences, IFM_SESSION_SEQUENCES_MAX);
     ifm_session *self = calloc(1, sizeof *self);
     if (!self)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "session: no memory");
@@ -145,11 +151,13 @@ ifm_status ifm_session_new(const ifm_model *model, const ifm_session_options *op
     self->block = ifm_pages_new(self->at.bytes);
     if (!self->block) {
         status = ifm_fail(err, IFM_ERR_NO_MEMORY,
-                          "session: no %zu bytes for %" PRId32 " positions",
-                          self->at.bytes, options->positions);
+                          "session: no %zu bytes for %" PRId32 " × %" PRId32 " positions",
+                          self->at.bytes, sequences_of(options), options->positions);
         goto done;
     }
     self->rows = (ifm_row *)(void *)(self->block + self->at.row_list);
+    self->sequences = (ifm_session_sequence *)(void *)(self->block + self->at.sequences);
+    self->n_sequences = sequences_of(options);
 done:
     if (status != IFM_OK) {
         ifm_session_free(self);
@@ -183,65 +191,156 @@ void ifm_session_free(ifm_session *session)
     free(session);
 }
 
-static ifm_status check_request(const ifm_session *session, const int32_t *ids, int32_t n,
-                                ifm_error *err)
+static ifm_status check_append(const ifm_session *session, const ifm_append *append,
+                               ifm_error *err)
 {
-    if (n < 1)
+    const ifm_session_sequence *sequence = &session->sequences[append->sequence];
+    if (append->n < 1)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "eval: %" PRId32 " tokens, expected 1 or "
                         "more",
-                        n);
-    if (n > session->room - session->length)
+                        append->n);
+    if (append->padding < 0)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "eval: %" PRId32 " positions of padding, expected 0 or more",
+                        append->padding);
+    if ((int64_t)append->n + append->padding > session->room - sequence->length)
         return ifm_fail(err, IFM_ERR_LIMIT,
                         "eval: %" PRId32 " tokens after %" PRId32
-                        " do not fit into a session of %" PRId32 " positions",
-                        n, session->length, session->room);
-    for (int32_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= session->model->config.n_vocab)
+                        " do not fit into a session of %" PRId32 " positions, %" PRId32
+                        " of padding among them",
+                        append->n, sequence->length, session->room, append->padding);
+    for (int32_t i = 0; i < append->n; i++)
+        if (append->ids[i] < 0 || append->ids[i] >= session->model->config.n_vocab)
             return ifm_fail(err, IFM_ERR_ARGUMENT,
                             "eval: token %" PRId32 " has the id %" PRId32
                             ", the vocabulary ends at %" PRId32,
-                            i, ids[i], session->model->config.n_vocab - 1);
+                            i, append->ids[i], session->model->config.n_vocab - 1);
     return IFM_OK;
 }
 
-/* Appends ids[n] in passes of at most R rows; the logits of the last n_logits of them go
- * to the session's place for logits. */
-static const float *run_passes(ifm_session *session, const int32_t *ids, int32_t n,
+static ifm_status check_appends(const ifm_session *session, const ifm_append *appends,
+                                int32_t n, ifm_error *err)
+{
+    ifm_status status = IFM_OK;
+    if (n < 1)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "eval: a batch of %" PRId32 " sequences, expected 1 or more", n);
+    for (int32_t i = 0; i < n && status == IFM_OK; i++) {
+        const int32_t least = i > 0 ? appends[i - 1].sequence + 1 : 0;
+        if (appends[i].sequence < least || appends[i].sequence >= session->n_sequences)
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "eval: sequence %" PRId32 ", expected %" PRId32 " … %" PRId32
+                            " (each once, in rising order)",
+                            appends[i].sequence, least, session->n_sequences - 1);
+        status = check_append(session, &appends[i], err);
+    }
+    return status;
+}
+
+/* Rows of padding that come with an append. */
+static int32_t padding_rows(const ifm_session *session, const ifm_append *append)
+{
+    const int32_t more = append->padding - session->sequences[append->sequence].padding;
+    return more > 0 ? more : 0;
+}
+
+/* Where passes over a batch have come to. */
+typedef struct cursor {
+    const ifm_append *appends;
+    int32_t n;
+    int32_t at, row;  /* the next row is this one of append `at` */
+    int32_t n_logits; /* of each append, for its last tokens */
+} cursor;
+
+/* Row number `row` of an append: its tokens, then its padding. As if it stood at the
+ * positions behind the tokens, padding sees as much as all rows together do where it stands
+ * in front of them, and nothing sees it. */
+static ifm_row row_of(const ifm_session *session, const ifm_append *append, int32_t row)
+{
+    const int32_t masked = padding_rows(session, append) > 0 ? 0 : append->padding;
+    return (ifm_row){
+        .id = row < append->n ? append->ids[row] : 0,
+        .position = session->sequences[append->sequence].length + row,
+        .sequence = append->sequence,
+        .masked = masked,
+    };
+}
+
+/* An append is over: its tokens count, its padding will be overwritten. */
+static void close_append(ifm_session *session, const ifm_append *append)
+{
+    ifm_session_sequence *sequence = &session->sequences[append->sequence];
+    sequence->padding += padding_rows(session, append);
+    sequence->length += append->n;
+}
+
+/* Lists the rows of the next pass, at most R: first those whose logits nobody wants, so that
+ * the last layer may leave them out. */
+static void list_rows(ifm_session *session, cursor *self)
+{
+    ifm_row *last = (ifm_row *)(void *)(session->block + session->at.last_rows);
+    int32_t n = 0, n_last = 0;
+    session->split = false;
+    while (self->at < self->n && n + n_last < session->at.rows) {
+        const ifm_append *append = &self->appends[self->at];
+        const bool wanted =
+            self->row < append->n && self->row >= append->n - self->n_logits;
+        const ifm_row row = row_of(session, append, self->row);
+        session->split |=
+            wanted && n > 0 && (self->n > 1 || padding_rows(session, append) > 0);
+        if (wanted)
+            last[n_last++] = row;
+        else
+            session->rows[n++] = row;
+        if (++self->row < append->n + padding_rows(session, append))
+            continue;
+        close_append(session, append);
+        self->at++;
+        self->row = 0;
+    }
+    memcpy(session->rows + n, last, (size_t)n_last * sizeof *last);
+    session->n_rows = n + n_last;
+    session->n_logits = n_last;
+}
+
+/* Passes of at most R rows; the logits that are wanted go to the session's place for
+ * logits, in order. */
+static const float *run_passes(ifm_session *session, const ifm_append *appends, int32_t n,
                                int32_t n_logits)
 {
-    float *logits = ifm_session_floats(session, session->at.logits), *next = logits;
-    for (int32_t done = 0; done < n; done += session->n_rows) {
-        const int32_t left = n - done, most = (int32_t)session->at.rows;
-        session->n_rows = left < most ? left : most;
-        const int32_t after = left - session->n_rows; /* rows of later passes */
-        const int32_t wanted = n_logits - after;
-        session->n_logits = wanted < 0                 ? 0
-                            : wanted < session->n_rows ? wanted
-                                                       : session->n_rows;
-        session->logits = next;
-        for (int32_t i = 0; i < session->n_rows; i++)
-            session->rows[i] = (ifm_row){ids[done + i], session->length + i, 0};
+    cursor self = {.appends = appends, .n = n, .n_logits = n_logits};
+    float *logits = ifm_session_floats(session, session->at.logits);
+    session->logits = logits;
+    while (self.at < n) {
+        list_rows(session, &self);
         ifm_pool_run(session->pool, session->model->ops->forward, session);
-        session->length += session->n_rows;
-        next += (int64_t)session->n_logits * session->model->config.n_vocab;
+        session->logits += (int64_t)session->n_logits * session->model->config.n_vocab;
     }
     return logits;
+}
+
+ifm_status ifm_session_eval_batch(ifm_session *session, const ifm_append *appends,
+                                  int32_t n, const float **logits, ifm_error *err)
+{
+    const ifm_status status = check_appends(session, appends, n, err);
+    if (status == IFM_OK)
+        *logits = run_passes(session, appends, n, 1);
+    return status;
 }
 
 ifm_status ifm_session_eval(ifm_session *session, const int32_t *ids, int32_t n,
                             const float **logits, ifm_error *err)
 {
-    const ifm_status status = check_request(session, ids, n, err);
-    if (status == IFM_OK)
-        *logits = run_passes(session, ids, n, 1);
-    return status;
+    const ifm_append append = {.ids = ids, .n = n};
+    return ifm_session_eval_batch(session, &append, 1, logits, err);
 }
 
 ifm_status ifm_session_eval_all(ifm_session *session, const int32_t *ids, int32_t n,
                                 const float **logits, ifm_error *err)
 {
-    const ifm_status status = check_request(session, ids, n, err);
+    const ifm_append append = {.ids = ids, .n = n};
+    const ifm_status status = check_appends(session, &append, 1, err);
     if (status != IFM_OK)
         return status;
     if (n > session->logit_rows)
@@ -249,19 +348,30 @@ ifm_status ifm_session_eval_all(ifm_session *session, const int32_t *ids, int32_
                         "eval: logits of %" PRId32
                         " tokens, the session has room for those of %" PRId32,
                         n, session->logit_rows);
-    *logits = run_passes(session, ids, n, n);
+    *logits = run_passes(session, &append, 1, n);
     return IFM_OK;
 }
 
 int32_t ifm_session_length(const ifm_session *session)
 {
-    return session->length;
+    return session->sequences[0].length;
+}
+
+int32_t ifm_session_sequence_length(const ifm_session *session, int32_t sequence)
+{
+    const bool known = sequence >= 0 && sequence < session->n_sequences;
+    return known ? session->sequences[sequence].length : 0;
 }
 
 void ifm_session_truncate(ifm_session *session, int32_t n_tokens)
 {
-    if (n_tokens >= 0 && n_tokens < session->length)
-        session->length = n_tokens;
+    for (int32_t i = 0; n_tokens >= 0 && i < session->n_sequences; i++) {
+        ifm_session_sequence *sequence = &session->sequences[i];
+        if (n_tokens < sequence->length)
+            sequence->length = n_tokens;
+        if (n_tokens == 0)
+            sequence->padding = 0;
+    }
 }
 
 int32_t ifm_session_threads(const ifm_session *session)

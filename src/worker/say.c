@@ -21,10 +21,11 @@ static void say(ifm_worker_state *self, json_t *json)
 
 static void say_hello(ifm_worker_state *self)
 {
-    say(self, json_pack("{s:s, s:i, s:s, s:s, s:I, s:[s, s, s, s, s]}", "event", "hello",
-                        "protocol", 1, "engine", "inferometer", "version", IFM_VERSION,
-                        "t_ns", (json_int_t)self->main_at.ns, "capabilities", "ids",
-                        "text", "logprobs", "phases", "faults"));
+    say(self,
+        json_pack("{s:s, s:i, s:s, s:s, s:I, s:[s, s, s, s, s, s, s]}", "event", "hello",
+                  "protocol", 1, "engine", "inferometer", "version", IFM_VERSION, "t_ns",
+                  (json_int_t)self->main_at.ns, "capabilities", "ids", "text", "logprobs",
+                  "phases", "faults", "sequences", "padding"));
 }
 
 static void say_loaded(ifm_worker_state *self)
@@ -90,13 +91,26 @@ void ifm_worker_say_start(ifm_worker_state *self, int32_t request, ifm_time at)
                         (json_int_t)at.ns));
 }
 
+/* Takes `json`, an event of one sequence of the request, and says it. */
+static void say_of(ifm_worker_state *self, const ifm_worker_request *request,
+                   int32_t sequence, json_t *json)
+{
+    if (request->is_batch)
+        json_object_set_new(json, "sequence", json_integer(sequence));
+    say(self, json);
+}
+
 void ifm_worker_say_input(ifm_worker_state *self, const ifm_worker_request *request)
 {
-    json_t *ids = json_array();
-    for (size_t i = 0; i < request->n_ids; i++)
-        json_array_append_new(ids, json_integer(request->ids[i]));
-    say(self, json_pack("{s:s, s:i, s:o}", "event", "input", "request", request->number,
-                        "ids", ids));
+    for (size_t s = 0; s < request->n_sequences; s++) {
+        const ifm_worker_sequence *sequence = &request->sequences[s];
+        json_t *ids = json_array();
+        for (size_t i = 0; i < sequence->n_ids; i++)
+            json_array_append_new(ids, json_integer(sequence->ids[i]));
+        say_of(self, request, (int32_t)s,
+               json_pack("{s:s, s:i, s:o}", "event", "input", "request", request->number,
+                         "ids", ids));
+    }
 }
 
 void ifm_worker_say_token(ifm_worker_state *self, const ifm_worker_request *request,
@@ -113,18 +127,30 @@ void ifm_worker_say_token(ifm_worker_state *self, const ifm_worker_request *requ
         json_object_set_new(json, "logprob", json_real((double)token->logprob));
         json_object_set_new(json, "top", top);
     }
-    say(self, json);
+    say_of(self, request, token->sequence, json);
     if (token->n_text > 0)
-        say(self, json_pack("{s:s, s:i, s:I, s:o}", "event", "text", "request",
-                            request->number, "t_ns", (json_int_t)got.ns, "text",
-                            json_stringn(token->text, token->n_text)));
+        say_of(self, request, token->sequence,
+               json_pack("{s:s, s:i, s:I, s:o}", "event", "text", "request",
+                         request->number, "t_ns", (json_int_t)got.ns, "text",
+                         json_stringn(token->text, token->n_text)));
+}
+
+void ifm_worker_say_finish(ifm_worker_state *self, int32_t request, int32_t sequence,
+                           ifm_finish finish)
+{
+    say(self, json_pack("{s:s, s:i, s:i, s:s}", "event", "finish", "request", request,
+                        "sequence", sequence, "finish", ifm_finish_name(finish)));
 }
 
 void ifm_worker_say_done(ifm_worker_state *self, int32_t request, ifm_finish finish,
                          ifm_time at)
 {
     const ifm_session_options options = {
-        .positions = self->positions, .threads = self->threads, .exact = self->exact};
+        .positions = self->positions,
+        .threads = self->threads,
+        .exact = self->exact,
+        .sequences = self->sequences,
+    };
     say(self,
         json_pack("{s:s, s:i, s:I, s:s, s:i, s:I, s:I}", "event", "done", "request",
                   request, "t_ns", (json_int_t)at.ns, "finish", ifm_finish_name(finish),

@@ -58,14 +58,39 @@ static ifm_status tokenize(ifm_worker_state *self, ifm_worker_request *request,
                            ifm_error *err)
 {
     ifm_status st = IFM_OK;
-    if (request->prompt != NULL)
-        st =
-            ifm_tokenizer_encode(self->tokenizer, request->prompt, request->n_prompt,
-                                 IFM_ENCODE_DEFAULT, &request->ids, &request->n_ids, err);
-    if (st == IFM_OK && request->n_ids == 0)
-        st = ifm_fail(err, IFM_ERR_ARGUMENT,
-                      "the prompt is empty: the model needs a token to begin with");
+    for (size_t i = 0; i < request->n_sequences && st == IFM_OK; i++) {
+        ifm_worker_sequence *s = &request->sequences[i];
+        if (s->prompt != NULL)
+            st = ifm_tokenizer_encode(self->tokenizer, s->prompt, s->n_prompt,
+                                      IFM_ENCODE_DEFAULT, &s->ids, &s->n_ids, err);
+        if (st == IFM_OK && s->n_ids == 0)
+            st = ifm_fail(err, IFM_ERR_ARGUMENT,
+                          "%s prompt is empty: the model needs a token to begin with",
+                          request->is_batch ? "a" : "the");
+    }
     return st;
+}
+
+/* Positions that the request asks of each sequence; as a rectangle, the longest prompt with
+ * the most new tokens. In *longest the sequence that asks most. */
+static int64_t positions_of(const ifm_worker_request *request,
+                            ifm_worker_sequence *longest)
+{
+    *longest = request->sequences[0];
+    for (size_t i = 1; i < request->n_sequences; i++) {
+        const ifm_worker_sequence *s = &request->sequences[i];
+        if (!request->padded) {
+            if (s->n_ids + (size_t)s->max_new_tokens >
+                longest->n_ids + (size_t)longest->max_new_tokens)
+                *longest = *s;
+            continue;
+        }
+        if (s->n_ids > longest->n_ids)
+            longest->n_ids = s->n_ids;
+        if (s->max_new_tokens > longest->max_new_tokens)
+            longest->max_new_tokens = s->max_new_tokens;
+    }
+    return (int64_t)longest->n_ids + longest->max_new_tokens;
 }
 
 /* A session with room for the request: the one that there is, or a new one. */
@@ -73,30 +98,38 @@ static ifm_status make_room(ifm_worker_state *self, const ifm_worker_request *re
                             ifm_error *err)
 {
     int32_t context = ifm_model_describe(self->model)->n_positions;
-    int64_t needed = (int64_t)request->n_ids + request->max_new_tokens;
+    ifm_worker_sequence longest;
+    int64_t needed = positions_of(request, &longest);
     if (needed > context)
         return ifm_fail(
             err, IFM_ERR_ARGUMENT,
             "%zu prompt tokens and %d new ones exceed the model's context of %d "
             "positions: shorten the prompt or lower --max-new-tokens",
-            request->n_ids, request->max_new_tokens, context);
-    int32_t positions = (int32_t)needed;
-    if (self->session != NULL && self->positions >= positions) {
+            longest.n_ids, longest.max_new_tokens, context);
+    int32_t positions = (int32_t)needed, sequences = (int32_t)request->n_sequences;
+    if (self->session != NULL && self->positions >= positions &&
+        self->sequences >= sequences) {
         ifm_session_truncate(self->session, 0);
         return IFM_OK;
     }
     ifm_session_free(self->session);
     self->session = NULL;
     self->positions = positions;
-    const ifm_session_options options = {
-        .positions = positions, .threads = self->threads, .exact = self->exact};
+    self->sequences = sequences;
+    const ifm_session_options options = {.positions = positions,
+                                         .threads = self->threads,
+                                         .exact = self->exact,
+                                         .sequences = sequences};
     return ifm_session_new(self->model, &options, &self->session, err);
 }
 
 static ifm_status allocate(ifm_worker_tokens *tokens, const ifm_worker_request *request,
                            ifm_error *err)
 {
-    size_t n = (size_t)request->max_new_tokens;
+    size_t n = 0;
+    for (size_t i = 0; i < request->n_sequences; i++)
+        n += (size_t)request->sequences[i].max_new_tokens;
+    tokens->room = n;
     tokens->tokens = malloc(n * sizeof *tokens->tokens);
     tokens->got = malloc(n * sizeof *tokens->got);
     if (tokens->tokens == NULL || tokens->got == NULL)
@@ -113,8 +146,7 @@ static ifm_usage consume(ifm_worker_state *self, const ifm_worker_request *reque
 {
     ifm_usage first = {0, 0, -1};
     ifm_token token;
-    size_t room = (size_t)request->max_new_tokens;
-    while (tokens->n < room && ifm_generation_next(generation, &token)) {
+    while (tokens->n < tokens->room && ifm_generation_next(generation, &token)) {
         size_t i = tokens->n++;
         tokens->got[i] = ifm_time_now();
         tokens->tokens[i] = token;
@@ -159,24 +191,44 @@ static void say_phases(ifm_worker_state *self, int32_t number, const moments *at
                          tokens->got[0], NULL);
 }
 
+/* Starts the generation of all sequences. */
+static ifm_status start(ifm_worker_state *self, const ifm_worker_request *request,
+                        ifm_generation **out, ifm_error *err)
+{
+    ifm_request orders[IFM_SESSION_SEQUENCES_MAX];
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        const ifm_worker_sequence *s = &request->sequences[i];
+        orders[i] = (ifm_request){
+            .ids = s->ids,
+            .n_ids = s->n_ids,
+            .max_new_tokens = s->max_new_tokens,
+            .sampling = request->sampling,
+            .ignore_eos = request->ignore_eos,
+            .stop = request->stop,
+            .n_stop = request->n_stop,
+            .logprobs = request->logprobs,
+        };
+    }
+    return ifm_generation_start_batch(self->session, self->tokenizer, orders,
+                                      request->n_sequences, request->padded, out, err);
+}
+
+/* How each sequence of a batch ended. */
+static void say_finishes(ifm_worker_state *self, const ifm_worker_request *request,
+                         const ifm_generation *generation)
+{
+    for (int32_t i = 0; request->is_batch && i < (int32_t)request->n_sequences; i++)
+        ifm_worker_say_finish(self, request->number, i,
+                              ifm_generation_ended(generation, i));
+}
+
 /* Starts the generation, consumes it, and only then says what happened. */
 static ifm_status run(ifm_worker_state *self, const ifm_worker_request *request,
                       const moments *at, ifm_worker_tokens *tokens, ifm_error *err)
 {
-    const ifm_request order = {
-        .ids = request->ids,
-        .n_ids = request->n_ids,
-        .max_new_tokens = request->max_new_tokens,
-        .sampling = request->sampling,
-        .ignore_eos = request->ignore_eos,
-        .stop = request->stop,
-        .n_stop = request->n_stop,
-        .logprobs = request->logprobs,
-    };
     ifm_generation *generation = NULL;
     ifm_finish finish = IFM_FINISH_ERROR;
-    ifm_status st =
-        ifm_generation_start(self->session, self->tokenizer, &order, &generation, err);
+    ifm_status st = start(self, request, &generation, err);
     if (st != IFM_OK)
         return st;
     if (request->stream)
@@ -188,6 +240,7 @@ static ifm_status run(ifm_worker_state *self, const ifm_worker_request *request,
     say_phases(self, request->number, at, tokens, &did);
     for (size_t i = 0; i < tokens->n && !request->stream; i++)
         ifm_worker_say_token(self, request, &tokens->tokens[i], tokens->got[i]);
+    say_finishes(self, request, generation);
     st = ifm_generation_finish(generation, &finish, err);
     if (st == IFM_OK)
         ifm_worker_say_done(self, request->number, finish, end);

@@ -31,12 +31,14 @@ typedef struct script {
     float logits[V];
 } script;
 
-static ifm_status eval(void *session, const int32_t *ids, int32_t n, const float **logits,
-                       ifm_error *err)
+static ifm_status eval(void *session, const ifm_append *appends, int32_t n,
+                       const float **logits, ifm_error *err)
 {
     script *self = session;
-    for (int32_t i = 0; i < n; i++)
-        self->seen[self->n_seen++] = ids[i];
+    assert_int_equal(n, 1);
+    assert_int_equal(appends->padding, 0);
+    for (int32_t i = 0; i < appends->n; i++)
+        self->seen[self->n_seen++] = appends->ids[i];
     while (self->waits && atomic_load(&self->cancels) == NULL)
         sched_yield();
     if (++self->n_evals == self->fails_at)
@@ -133,7 +135,8 @@ static outcome run(script *model, const ifm_request *request)
     ifm_generation_parts parts = parts_of(model);
     ifm_generation *generation;
     ifm_error err = {0};
-    if (ifm_generation_start_parts(&parts, request, &generation, &err) != IFM_OK)
+    if (ifm_generation_start_parts(&parts, request, 1, false, &generation, &err) !=
+        IFM_OK)
         fail_msg("%s", err.message);
     return consume(generation);
 }
@@ -267,8 +270,9 @@ static void cancelled_after_the_step(void **state)
     request.stop = stop;
     request.n_stop = 1;
     ifm_generation *generation;
-    assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, NULL),
-                     IFM_OK);
+    assert_int_equal(
+        ifm_generation_start_parts(&parts, &request, 1, false, &generation, NULL),
+        IFM_OK);
     atomic_store(&model.cancels, generation);
     outcome result = consume(generation);
     assert_int_equal(result.status, IFM_OK);
@@ -312,8 +316,9 @@ static void logprobs_come_with_each_token(void **state)
     ifm_request request = request_of(2);
     request.logprobs = 3;
     ifm_generation *generation;
-    assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, NULL),
-                     IFM_OK);
+    assert_int_equal(
+        ifm_generation_start_parts(&parts, &request, 1, false, &generation, NULL),
+        IFM_OK);
     float expected = 5.0f - logf(expf(5.0f) + V - 1);
     ifm_token tokens[2];
     for (int i = 0; i < 2; i++) {
@@ -414,8 +419,8 @@ static void requests_that_make_no_sense(void **state)
             parts.push = NULL;
         ifm_generation *generation;
         ifm_error err = {0};
-        ifm_status st =
-            ifm_generation_start_parts(&parts, &nonsense[i].request, &generation, &err);
+        ifm_status st = ifm_generation_start_parts(&parts, &nonsense[i].request, 1, false,
+                                                   &generation, &err);
         if (st != nonsense[i].status || strstr(err.message, nonsense[i].part) == NULL)
             fail_msg("\"%s\", expected \"%s\"", err.message, nonsense[i].part);
         assert_null(generation);
@@ -431,13 +436,15 @@ static void a_prompt_longer_than_the_context(void **state)
     ifm_generation *generation;
     ifm_error err = {0};
     ifm_request request = {.ids = ids, .n_ids = ROOM + 1, .max_new_tokens = 1};
-    assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, &err),
-                     IFM_ERR_LIMIT);
+    assert_int_equal(
+        ifm_generation_start_parts(&parts, &request, 1, false, &generation, &err),
+        IFM_ERR_LIMIT);
     assert_string_equal(err.message, "the prompt has 65 tokens, but the context has room "
                                      "for 64: shorten it");
     request.n_ids = ROOM;
-    assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, &err),
-                     IFM_ERR_LIMIT);
+    assert_int_equal(
+        ifm_generation_start_parts(&parts, &request, 1, false, &generation, &err),
+        IFM_ERR_LIMIT);
     assert_non_null(strstr(err.message, "no new token fits"));
 }
 
@@ -450,8 +457,9 @@ static void without_a_tokenizer_there_is_no_text(void **state)
     parts.push = NULL;
     ifm_request request = request_of(2);
     ifm_generation *generation;
-    assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, NULL),
-                     IFM_OK);
+    assert_int_equal(
+        ifm_generation_start_parts(&parts, &request, 1, false, &generation, NULL),
+        IFM_OK);
     outcome result = consume(generation);
     assert_string_equal(result.text, "[][]");
 }
@@ -466,8 +474,9 @@ static void nothing_is_lost_between_the_threads(void **state)
         ifm_generation_parts parts = parts_of(&model);
         ifm_request request = request_of(10);
         ifm_generation *generation;
-        assert_int_equal(ifm_generation_start_parts(&parts, &request, &generation, NULL),
-                         IFM_OK);
+        assert_int_equal(
+            ifm_generation_start_parts(&parts, &request, 1, false, &generation, NULL),
+            IFM_OK);
         if (round % 3 == 2) {
             assert_int_equal(ifm_generation_finish(generation, NULL, NULL), IFM_OK);
             continue;
