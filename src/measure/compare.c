@@ -118,26 +118,52 @@ ifm_status ifm_compare_metric(const ifm_run *base, const ifm_run *run, ifm_start
     return st;
 }
 
-static const ifm_record *last_good(const ifm_run *run)
+/* The first sequence of the last request that went well, and how many there are. */
+static const ifm_record *last_good(const ifm_run *run, size_t *n)
 {
-    for (size_t i = run->n_records; i > 0; i--)
-        if (run->records[i - 1].ok)
-            return &run->records[i - 1];
-    return NULL;
+    size_t end = run->n_records;
+    while (end > 0 && !run->records[end - 1].ok)
+        end--;
+    size_t begin = end;
+    while (begin > 0 && run->records[begin - 1].id == run->records[end - 1].id)
+        begin--;
+    *n = end - begin;
+    return end > 0 ? &run->records[begin] : NULL;
+}
+
+static bool same_input(const ifm_record *a, const ifm_record *b)
+{
+    return a->n_input == b->n_input &&
+           (a->n_input == 0 ||
+            memcmp(a->input_ids, b->input_ids, a->n_input * sizeof *a->input_ids) == 0);
+}
+
+static size_t same_tokens(const ifm_record *a, const ifm_record *b)
+{
+    size_t n = 0;
+    while (n < a->n_tokens && n < b->n_tokens && a->output_ids[n] == b->output_ids[n])
+        n++;
+    return n;
 }
 
 ifm_agreement ifm_compare_tokens(const ifm_run *base, const ifm_run *run)
 {
-    const ifm_record *a = last_good(base), *b = last_good(run);
+    size_t n_a, n_b;
+    const ifm_record *a = last_good(base, &n_a), *b = last_good(run, &n_b);
     if (a == NULL || b == NULL)
         return (ifm_agreement){0};
-    ifm_agreement out = {.known = true, .n_base = a->n_tokens, .n_run = b->n_tokens};
-    out.same_input = a->n_input == b->n_input &&
-                     (a->n_input == 0 || memcmp(a->input_ids, b->input_ids,
-                                                a->n_input * sizeof *a->input_ids) == 0);
-    while (out.n_same < a->n_tokens && out.n_same < b->n_tokens &&
-           a->output_ids[out.n_same] == b->output_ids[out.n_same])
-        out.n_same++;
-    out.same = out.n_same == a->n_tokens && a->n_tokens == b->n_tokens;
+    ifm_agreement out = {.known = true, .same_input = n_a == n_b, .same = n_a == n_b};
+    for (size_t i = 0; i < n_a && i < n_b; i++) {
+        const size_t n = same_tokens(&a[i], &b[i]);
+        const bool same = n == a[i].n_tokens && n == b[i].n_tokens;
+        out.n_base += a[i].n_tokens;
+        out.n_run += b[i].n_tokens;
+        out.same_input = out.same_input && same_input(&a[i], &b[i]);
+        if (out.same && (i == 0 || !same)) {
+            out.sequence = (int32_t)i;
+            out.n_same = n;
+        }
+        out.same = out.same && same;
+    }
     return out;
 }

@@ -24,13 +24,15 @@ ifm_status ifm_ratio_of_medians(const double *base, size_t n_base, const double 
 ifm_status ifm_compare_metric(const ifm_run *base, const ifm_run *run, ifm_start start,
                               ifm_metric metric, ifm_ratio *out, ifm_error *err);
 
-/* Whether two runs generated the same tokens, by the last request of each that went well. */
+/* Whether two runs generated the same tokens, by the last request of each that went well,
+ * sequence by sequence. */
 typedef struct ifm_agreement {
     bool known; /* both have such a request */
     bool same_input;
     bool same;
-    size_t n_same; /* tokens that agree before the first that does not */
-    size_t n_base, n_run;
+    int32_t sequence;     /* the first that differs; 0 when none does */
+    size_t n_same;        /* of it: tokens that agree before the first that does not */
+    size_t n_base, n_run; /* tokens of all sequences */
 } ifm_agreement;
 
 /* Pure; thread-safe. */

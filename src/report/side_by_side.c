@@ -194,9 +194,11 @@ static void put_agreement(table *t, size_t k)
 {
     ifm_page *p = t->page;
     const ifm_agreement a = ifm_compare_tokens(&t->runs[0], &t->runs[k]);
-    char text[256];
+    char text[256], of[40] = "";
     if (!a.known)
         return;
+    if (p->run->workload.batch_size > 1)
+        snprintf(of, sizeof of, " of sequence %d", a.sequence);
     if (!a.same_input)
         snprintf(text, sizeof text,
                  "%s and %s did not get the same prompt ids: their tokenizers differ",
@@ -206,9 +208,44 @@ static void put_agreement(table *t, size_t k)
                  name_of(&t->runs[0]), name_of(&t->runs[k]), a.n_base);
     else
         snprintf(text, sizeof text,
-                 "%s and %s differ from generated token %zu on (the %zu before agree)",
-                 name_of(&t->runs[0]), name_of(&t->runs[k]), a.n_same + 1, a.n_same);
+                 "%s and %s differ from generated token %zu%s on (the %zu before agree)",
+                 name_of(&t->runs[0]), name_of(&t->runs[k]), a.n_same + 1, of, a.n_same);
     ifm_page_label(p, "tokens");
+    ifm_page_wrapped(p, text, IFM_PAGE_LABEL + 2);
+}
+
+static double warm_or_cold(const ifm_summary summary[2], ifm_metric metric)
+{
+    const ifm_stats *warm = &summary[1].metric[metric];
+    return warm->n > 0 ? warm->p50 : summary[0].metric[metric].p50;
+}
+
+/* What the padding of the first target costs, if the k-th was asked the same without. */
+static void put_padding(table *t, size_t k)
+{
+    ifm_page *p = t->page;
+    const ifm_workload *padded = &t->runs[0].workload, *ragged = &t->runs[k].workload;
+    const ifm_input_tokens n = ifm_run_input_tokens(&t->runs[0], NULL, 0);
+    if (padded->padding == IFM_PADDING_NONE || ragged->padding != IFM_PADDING_NONE ||
+        n.total == 0)
+        return;
+    char text[320];
+    const ifm_metric shown[] = {IFM_METRIC_TTFT, IFM_METRIC_E2EL};
+    size_t at =
+        (size_t)snprintf(text, sizeof text,
+                         "%lld of %lld positions of the prompts are padding; measured "
+                         "against the same batch without it, that costs",
+                         (long long)(n.total - n.real), (long long)n.total);
+    for (size_t i = 0; i < 2; i++) {
+        const double with = warm_or_cold(t->summaries[0], shown[i]);
+        const double without = warm_or_cold(t->summaries[k], shown[i]);
+        const double cost = with - without;
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s %s%s of %s (%+.0f%%)",
+                               i > 0 ? " and" : "", cost < 0 ? "-" : "",
+                               ifm_word_duration_alone(fabs(cost), p->unicode).text,
+                               ifm_metric_title(shown[i]), 100 * cost / without);
+    }
+    ifm_page_label(p, "padding");
     ifm_page_wrapped(p, text, IFM_PAGE_LABEL + 2);
 }
 
@@ -295,6 +332,8 @@ ifm_status ifm_page_side_by_side(ifm_page *p, const ifm_run *runs, size_t n,
     ifm_page_end(p);
     for (size_t k = 1; k < t.n; k++)
         put_agreement(&t, k);
+    for (size_t k = 1; k < t.n; k++)
+        put_padding(&t, k);
     for (size_t k = 0; k < t.n; k++)
         put_streamer(&t, k);
     put_warnings(&t);

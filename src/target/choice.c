@@ -79,7 +79,7 @@ ifm_status ifm_target_choices_add_ragged(ifm_target_choice choices[IFM_TARGETS_M
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--target: at most %d targets with padding", IFM_TARGETS_MAX - 1);
     choices[*n] = (ifm_target_choice){
-        .kind = IFM_TARGET_NATIVE, .label = strdup("native-ragged"), .ragged = true};
+        .kind = IFM_TARGET_NATIVE, .label = strdup("ragged"), .ragged = true};
     if (choices[*n].label == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "--target: no memory");
     ++*n;

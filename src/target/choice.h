@@ -25,7 +25,7 @@ typedef struct ifm_target_choice {
 ifm_status ifm_target_choices_parse(const char *list,
                                     ifm_target_choice choices[IFM_TARGETS_MAX], size_t *n,
                                     ifm_error *err);
-/* Adds the native target once more, as "native-ragged". Errors: ARGUMENT (too many),
+/* Adds the native target once more, as "ragged". Errors: ARGUMENT (too many),
  * NO_MEMORY. */
 ifm_status ifm_target_choices_add_ragged(ifm_target_choice choices[IFM_TARGETS_MAX],
                                          size_t *n, ifm_error *err);

@@ -71,6 +71,7 @@ static void add(ifm_run *run, const int32_t *ids, size_t n)
 {
     ifm_record *r = ifm_run_add(run);
     r->ok = true;
+    r->id = (int32_t)run->n_records;
     r->output_ids = malloc((n + 1) * sizeof *ids);
     memcpy(r->output_ids, ids, n * sizeof *ids);
     r->input_ids = calloc(2, sizeof *r->input_ids);
@@ -93,6 +94,20 @@ static void texts_part_at_a_token(void **state)
     assert_true(!g.same && g.n_same == 3);
     add(&two, a, 4);
     assert_true(ifm_compare_tokens(&one, &two).same);
+    /* A batch: the second of two sequences differs. */
+    ifm_run three = {0}, four = {0};
+    for (int i = 0; i < 2; i++) {
+        add(&three, a, 4);
+        add(&four, i == 0 ? a : b, 4);
+        three.records[i].id = four.records[i].id = 7;
+    }
+    g = ifm_compare_tokens(&three, &four);
+    assert_true(g.same_input && !g.same);
+    assert_int_equal(g.sequence, 1);
+    assert_int_equal(g.n_same, 2);
+    assert_int_equal(g.n_base, 8);
+    ifm_run_deinit(&three);
+    ifm_run_deinit(&four);
     two.records[2].input_ids[1] = 1;
     assert_false(ifm_compare_tokens(&one, &two).same_input);
     assert_false(ifm_compare_tokens(&one, &none).known);
