@@ -22,4 +22,5 @@ void ifm_kern_avx512_vnni(ifm_kern *table)
     table->name = "avx512-vnni";
     table->needs |= IFM_CPU_AVX512_VNNI;
     fill_quant(table);
+    ifm_kern_avx512_vnni_gemm(table);
 }

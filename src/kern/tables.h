@@ -18,6 +18,8 @@ void ifm_kern_avx512(ifm_kern *table);
 void ifm_kern_avx512_vnni(ifm_kern *table);
 void ifm_kern_avx512_bf16(ifm_kern *table);
 void ifm_kern_amx(ifm_kern *table);
+/* Part of avx512-vnni: many rows. */
+void ifm_kern_avx512_vnni_gemm(ifm_kern *table);
 void ifm_kern_neon(ifm_kern *table);
 void ifm_kern_neon_dotprod(ifm_kern *table);
 
