@@ -92,14 +92,14 @@ ALWAYS_INLINE void gemm_kn(const ifm_product *p, ifm_dtype dtype, int xs, int ws
     const int64_t strip_bytes = (int64_t)K_BLOCK / DEPTH * ws * 2 * TILE_BYTES;
     const int64_t size = dtype == IFM_DTYPE_F32 ? 4 : 2;
     ifm_block now = {.n = p->n0}, later;
-    bool more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &now);
+    bool more = next_along_n(p, K_BLOCK, &now);
     configure_tiles();
     while (more) {
         const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
         const int64_t strips = (now.width + STRIP - 1) / STRIP;
         const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
         later = now;
-        more = ifm_block_next(p, GROUP * STRIP, K_BLOCK, &later);
+        more = next_along_n(p, K_BLOCK, &later);
         ifm_ahead next = {0};
         if (more)
             next = ifm_ahead_of(p, &later, size, steps);
@@ -153,5 +153,6 @@ void ifm_kern_amx(ifm_kern *table)
 #undef FILL
     ifm_kern_amx_nk(table);
     ifm_kern_amx_quant(table);
+    ifm_kern_amx_few(table);
     ifm_kern_amx_attend(table);
 }

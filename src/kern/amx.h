@@ -39,6 +39,8 @@ size_t ifm_amx_packed_bytes_3(int64_t t, int64_t k);
 void ifm_kern_amx_nk(ifm_kern *table);
 /* Those of few rows with quantized weights: amx_quant.c. */
 void ifm_kern_amx_quant(ifm_kern *table);
+/* And that of few rows with bf16 NK matrices: amx_few.c. */
+void ifm_kern_amx_few(ifm_kern *table);
 /* And that of attention: amx_attend.c. */
 void ifm_kern_amx_attend(ifm_kern *table);
 
@@ -236,6 +238,23 @@ ALWAYS_INLINE void gemm_strip(const ifm_product *p, int xs, int ws, int64_t n,
         const int64_t next_rows = t + TILE < p->t ? tile_rows : 0;
         gemm_block(p, xs, ws, t, n, width, x, next_rows, strip, blocks, fresh, next);
     }
+}
+
+/* To the next block, along n, then along k: the rows of x that belong to one block of k
+ * stay in the second cache. The first from {.n = p->n0}. */
+ALWAYS_INLINE bool next_along_n(const ifm_product *p, int64_t deep, ifm_block *b)
+{
+    const int64_t depth = p->k1 - p->k0;
+    b->n += b->width;
+    if (b->n >= p->n1) {
+        b->n = p->n0;
+        b->k += b->depth;
+    }
+    if (b->k >= depth || p->n0 >= p->n1)
+        return false;
+    b->width = p->n1 - b->n < GROUP * STRIP ? p->n1 - b->n : GROUP * STRIP;
+    b->depth = depth - b->k < deep ? depth - b->k : deep;
+    return true;
 }
 
 #endif

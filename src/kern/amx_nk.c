@@ -203,23 +203,6 @@ ALWAYS_INLINE int64_t block_depth(const ifm_product *p, int64_t unit, int64_t mo
     return (units + n - 1) / n * unit;
 }
 
-/* To the next block, along n, then along k: the rows of x that belong to one block of k
- * stay in the second cache. The first from {.n = p->n0}. */
-ALWAYS_INLINE bool next_block(const ifm_product *p, int64_t deep, ifm_block *b)
-{
-    const int64_t depth = p->k1 - p->k0;
-    b->n += b->width;
-    if (b->n >= p->n1) {
-        b->n = p->n0;
-        b->k += b->depth;
-    }
-    if (b->k >= depth || p->n0 >= p->n1)
-        return false;
-    b->width = p->n1 - b->n < GROUP * STRIP ? p->n1 - b->n : GROUP * STRIP;
-    b->depth = depth - b->k < deep ? depth - b->k : deep;
-    return true;
-}
-
 ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int ws,
                            strip_function *strip, void *scratch)
 {
@@ -227,14 +210,14 @@ ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, int ws,
     const int64_t deep = block_depth(p, unit, ws == 1 ? K_BLOCK_ONE_PART : K_BLOCK);
     const int64_t strip_bytes = deep / DEPTH * ws * 2 * TILE_BYTES;
     ifm_block now = {.n = p->n0}, later;
-    bool more = next_block(p, deep, &now);
+    bool more = next_along_n(p, deep, &now);
     configure_tiles();
     while (more) {
         const int64_t blocks = (now.depth + DEPTH - 1) / DEPTH, n1 = now.n + now.width;
         const int64_t strips = (now.width + STRIP - 1) / STRIP;
         const int64_t steps = strips * blocks * ((p->t + STRIP - 1) / STRIP);
         later = now;
-        more = next_block(p, deep, &later);
+        more = next_along_n(p, deep, &later);
         ifm_ahead next = {0};
         if (more)
             next =

@@ -155,7 +155,7 @@ ALWAYS_INLINE void nk_tile(const ifm_product *p, ifm_dtype dtype, int T, int R,
 {
     const float *x = p->x + t0 * p->x_stride;
     const int64_t stride = step * p->w_stride;
-    vec sum[4][8];
+    vec sum[FEW_ROWS][8];
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++) sum[t][r] =
         v_zero();
     int64_t k = p->k0, at = n * p->w_stride + p->k0;
@@ -181,15 +181,37 @@ ALWAYS_INLINE void nk_tile(const ifm_product *p, ifm_dtype dtype, int T, int R,
     }
 }
 
-/* R rows of W with all rows of x, while they are in the first cache. */
+/* R rows of W with rows [t, t + left) of x. */
+ALWAYS_INLINE void nk_few(const ifm_product *p, ifm_dtype dtype, int left, int R,
+                          int64_t t, int64_t n, int64_t step)
+{
+    if (!SPECIALISE) {
+        nk_tile(p, dtype, left, R, t, n, step);
+        return;
+    }
+    switch (left) {
+#define CASE(T)                                                                          \
+    case T:                                                                              \
+        nk_tile(p, dtype, T, R, t, n, step);                                             \
+        break;
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+#undef CASE
+    }
+}
+
+/* R rows of W with all rows of x, while they are in the first cache: at most so many at a
+ * time as sums fit into the registers. */
 ALWAYS_INLINE void nk_rows(const ifm_product *p, ifm_dtype dtype, int R, int64_t n,
                            int64_t step)
 {
-    int64_t t = 0;
-    for (; t + 4 <= p->t; t += 4)
-        nk_tile(p, dtype, 4, R, t, n, step);
-    for (; t < p->t; t++)
-        nk_tile(p, dtype, 1, R, t, n, step);
+    const int64_t most = VEC_REGISTERS >= 32 ? 6 : 3;
+    for (int64_t t = 0; t < p->t; t += most)
+        nk_few(p, dtype, (int)(p->t - t < most ? p->t - t : most), R, t, n, step);
 }
 
 ALWAYS_INLINE void product_nk(const ifm_product *p, ifm_dtype dtype)
