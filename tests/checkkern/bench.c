@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "probe/probe.h"
 
 enum { REPEATS = 7 };
 static const double SECONDS_EACH = 0.02;
@@ -95,10 +96,50 @@ static void run_sum_exp(subject *s)
     s->y[0] += (float)sum;
 }
 
-static void line(const char *name, double seconds, double bytes, double operations)
+/* `peak`: operations per second that are possible; 0: not known. */
+static void line(const char *name, double seconds, double bytes, double operations,
+                 double peak)
 {
-    printf("  %-24s %12.2f us %8.2f GB/s %9.2f Gop/s\n", name, seconds * 1e6,
+    printf("  %-24s %12.2f us %8.2f GB/s %9.2f Gop/s", name, seconds * 1e6,
            bytes / seconds * 1e-9, operations / seconds * 1e-9);
+    if (peak > 0)
+        printf(" %3.0f%% of peak", 100 * operations / seconds / peak);
+    printf("\n");
+}
+
+/* True when `table` has the instructions that a peak is called after: those of a table, or
+ * one of the two that AMX has. */
+static bool reaches(const ifm_kern *table, const char *name)
+{
+    const ifm_kern *all[IFM_KERN_MAX];
+    const int n = ifm_kernels_available(all, IFM_KERN_MAX);
+    const char *of_table = strncmp(name, "amx", 3) ? name : "amx";
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(all[i]->name, of_table))
+            return true;
+        if (all[i] == table)
+            return false;
+    }
+    return false;
+}
+
+/* Operations per second of one thread in registers alone, of the type that a way computes
+ * in and with the table's instructions; 0: not known. */
+static double peak_of(const ifm_kern *table, const ifm_way *way)
+{
+    static ifm_probe_peak peaks[IFM_PROBE_MAX_PEAKS];
+    static size_t n;
+    const char *type = way->eight_bit             ? "int8"
+                       : way->rounding > 0x1p-20f ? "bf16"
+                                                  : "f32";
+    double most = 0;
+    if (n == 0)
+        n = ifm_probe_arithmetic(1, peaks);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(peaks[i].type, type) && reaches(table, peaks[i].kernels) &&
+            peaks[i].per_s > most)
+            most = peaks[i].per_s;
+    return most;
 }
 
 /* The way that products of t rows go. */
@@ -128,7 +169,7 @@ static void bench_product(subject *s, int64_t t, ifm_layout layout, ifm_dtype dt
     snprintf(name, sizeof name, "%s %s %s T=%d", ranks[rank], kn ? "kn" : "nk",
              ifm_dtype_name(dtype), (int)t);
     line(name, time_of(run_product, s), (double)ifm_dtype_bytes_of(dtype, C * n),
-         2.0 * (double)(t * C * n));
+         2.0 * (double)(t * C * n), peak_of(s->kern, s->way));
     free(s->packed);
 }
 
@@ -163,7 +204,7 @@ static void bench_attention(subject *s, int64_t t, int64_t p, ifm_dtype dtype)
     snprintf(name, sizeof name, "attend %s T=%d P=%d", ifm_dtype_name(dtype), (int)t,
              (int)p);
     line(name, time_of(run_attend, s), 2.0 * (double)(p * D * size),
-         4 * GROUP * D * positions);
+         4 * GROUP * D * positions, 0);
 }
 
 static void bench_depths(subject *s, check *c, ifm_dtype dtype)
@@ -197,10 +238,10 @@ void bench_table(const ifm_kern *table, const ifm_kern *scalar)
     memset(s.w, 0x11, (size_t)C * V * 4);
     s.scratch = aligned_alloc(64, (size_t)n_scratch * 4);
     printf("%s\n", table->name);
-    line("layer_norm", time_of(run_norm, &s), C * 4, C * 7);
-    line("gelu_new", time_of(run_gelu, &s), F * 4, F);
-    line("argmax 50257", time_of(run_argmax, &s), 50257 * 4, 50257);
-    line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257);
+    line("layer_norm", time_of(run_norm, &s), C * 4, C * 7, 0);
+    line("gelu_new", time_of(run_gelu, &s), F * 4, F, 0);
+    line("argmax 50257", time_of(run_argmax, &s), 50257 * 4, 50257, 0);
+    line("max_sum_exp 50257", time_of(run_sum_exp, &s), 50257 * 4, 50257, 0);
     bench_depths(&s, &c, IFM_DTYPE_F32);
     bench_depths(&s, &c, IFM_DTYPE_F16);
     bench_products(&s, 1);
