@@ -15,6 +15,7 @@ import time
 import peers_report as report
 import peers_rows
 from peers_programs import (
+    NOT_TRUSTWORTHY,
     Failed,
     Floors,
     Inferometer,
@@ -197,6 +198,9 @@ def main():
     good, sentence = report.same_work(bench.samples)
     if not good:
         sys.exit(f"peers: not the same work, so the times mean nothing. {sentence}")
+    if not report.trustworthy(bench.samples):
+        say("not trustworthy: other programs kept the machine busy")
+        sys.exit(NOT_TRUSTWORTHY)
 
 
 if __name__ == "__main__":

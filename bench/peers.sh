@@ -7,7 +7,8 @@
 #                       [--only ROW…] [--quick] [--no-openvino] [--transformers]
 #
 # While working on a kernel: sh bench/peers.sh --quick --only smollm2-decode-0
-# --help names the rows. The whole takes some ten minutes once everything is built.
+# --help names the rows. The whole takes some ten minutes once everything is built. Exit code
+# 3: measured, but other programs kept the machine busy.
 #
 # Everything it needs that is not this project goes to a cache directory and stays there, so
 # that a second run only measures; what was interrupted is taken up again.

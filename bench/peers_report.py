@@ -13,6 +13,7 @@ SETTINGS = {
     BARE: (SMALL, HUGE),
 }
 QUIET_CORES = 0.1  # what an idle system does by itself, and a little more
+BUSY_CORES = 0.3  # programs that wait by looking take several times as long from here on
 # Random weights have narrow margins, and int8 activations may decide them otherwise.
 MAY_DIFFER = ("distilgpt2-q",)
 
@@ -63,6 +64,11 @@ def quietness(samples):
     if max(samples.other_cores, default=0) < QUIET_CORES:
         return sentence
     return f"{sentence} **Not quiet**: look at the least figures below before believing a ratio."
+
+
+def trustworthy(samples):
+    """Whether the median of the rounds ran without much work of others."""
+    return not samples.other_cores or statistics.median(samples.other_cores) < BUSY_CORES
 
 
 def same_work(samples):
@@ -184,7 +190,8 @@ def summary(samples, rows):
     if not judged:
         return "No target can be judged from what was measured."
     reached = sum(t[2] for _, t in judged)
-    return f"Targets reached: {reached} of {len(judged)}."
+    words = f"Targets reached: {reached} of {len(judged)}."
+    return words if trustworthy(samples) else f"{words} **Not trustworthy**: the machine was busy."
 
 
 def render(samples, rows, host):

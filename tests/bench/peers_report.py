@@ -169,6 +169,14 @@ class Work(Case):
         self.samples.other_cores = [0.0, 0.01]
         self.assertNotIn("quiet", report.quietness(self.samples))
 
+    def test_targets_reached_on_a_busy_machine_are_not_trusted(self):
+        self.keep("smollm2-cold", OURS, 10.0)
+        self.keep("smollm2-cold", FLASH, 200.0)
+        self.samples.other_cores = [0.0, 1.5, 1.5]
+        self.assertIn("1 of 1. **Not trustworthy**", report.summary(self.samples, rows.ROWS))
+        self.samples.other_cores = [0.0, 0.1, 1.5]
+        self.assertTrue(report.trustworthy(self.samples))
+
 
 class Whole(Case):
     def test_every_line_of_a_table_has_as_many_cells(self):
