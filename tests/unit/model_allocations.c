@@ -173,6 +173,38 @@ static void no_allocation_with_everything(void **state)
     assert_int_equal(allocations_of(*state, request, text, sizeof text), 0);
 }
 
+/* Four sequences, of which one ends early, with padding and without. */
+static void no_allocation_in_a_batch(void **state)
+{
+    enum { BATCH = 4 };
+    const engine *self = *state;
+    ifm_request requests[BATCH];
+    for (int32_t i = 0; i < BATCH; i++)
+        requests[i] = (ifm_request){.ids = self->ids,
+                                    .n_ids = self->n_ids - (size_t)i,
+                                    .max_new_tokens = 5 + i,
+                                    .logprobs = i};
+    for (int padded = 0; padded < 2; padded++) {
+        const ifm_session_options options = {
+            .positions = 32, .threads = 2, .sequences = BATCH};
+        ifm_generation *generation;
+        ifm_session *session;
+        ifm_error err = {0};
+        ifm_token token;
+        must(ifm_session_new(self->model, &options, &session, &err), &err);
+        must(ifm_generation_start_batch(session, self->tokenizer, requests, BATCH, padded,
+                                        &generation, &err),
+             &err);
+        atomic_store(&n_allocations, 0);
+        while (ifm_generation_next(generation, &token))
+            assert_in_range(token.sequence, 0, BATCH - 1);
+        atomic_store(&counting, false);
+        must(ifm_generation_finish(generation, NULL, &err), &err);
+        ifm_session_free(session);
+        assert_int_equal(atomic_load(&n_allocations), 0);
+    }
+}
+
 /* The other family's passes: a prompt, then tokens, past its window. */
 static void no_allocation_in_llama(void **state)
 {
@@ -222,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_allocation_greedy),
         cmocka_unit_test(no_allocation_with_everything),
+        cmocka_unit_test(no_allocation_in_a_batch),
         cmocka_unit_test(no_allocation_in_llama),
         cmocka_unit_test(an_allocation_would_be_seen),
     };

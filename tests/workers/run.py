@@ -18,6 +18,8 @@ PROGRAM = os.path.join(BUILD, "inferometer")
 PYTHON = os.environ.get("IFM_PYTHON", sys.executable)
 # bf16 weights: log-probabilities of two implementations (tests/unit/model_reference.c).
 TOLERANCE = 2e-2
+# Transformers rounds the logits of bf16 weights to 8 bits, here of numbers up to 16.
+TOLERANCE_BF16_LOGITS = 2 ** -8 * 16 * 2
 
 
 def has_transformers():
@@ -76,6 +78,35 @@ def side_by_side(directory):
     assert [t["kind"] for t in document["targets"]] == ["native", "transformers"]
 
 
+def batch(directory):
+    """Three prompts of different lengths, of which one ends early: the same tokens from all."""
+    path = os.path.join(directory, "batch.json")
+    prompts = os.path.join(directory, "prompts.jsonl")
+    with open(prompts, "w", encoding="utf-8") as file:
+        file.write('{"prompt": "An increasing sequence: one,"}\n'
+                   '{"prompt": "seven, eight,", "max_new_tokens": 3}\n{"prompt": "A"}\n')
+    out = run("--target", "native,transformers", "--prompts", prompts, "--batch-size", "3",
+              "--cold", "0", "--warmup", "0", "--warm", "1", "-n", "6", "--logprobs", "1",
+              "--json", path)
+    assert out.returncode in (0, 3), out.stderr
+    document = json.load(open(path, encoding="utf-8"))
+    by_target = {}
+    for r in document["requests"]:
+        check_request(r)
+        by_target.setdefault(r["target"], []).append(r)
+    assert sorted(by_target) == ["native", "ragged", "transformers"], list(by_target)
+    for same in zip(*by_target.values()):
+        assert len({(r["sequence"], r["finish_reason"]) for r in same}) == 1, same
+        assert all(r["input_ids"] == same[0]["input_ids"] for r in same)
+        assert all(r["output_ids"] == same[0]["output_ids"] for r in same), same
+        for r in same[1:]:
+            far = TOLERANCE_BF16_LOGITS if r["target"] == "transformers" else TOLERANCE
+            for a, b in zip(same[0]["logprobs"], r["logprobs"]):
+                assert abs(a - b) < far, (r["target"], a, b)
+    assert [len(r["output_ids"]) for r in by_target["native"]] == [6, 3, 6]
+    assert "positions of the prompts are padding" in out.stdout, out.stdout
+
+
 def sampled():
     """Drawing with a seed, a stop text, streaming: no comparison, but whole requests."""
     out = run("--target", "transformers", "--cold", "0", "--warmup", "0", "--warm", "2", "-n", "6",
@@ -121,9 +152,10 @@ def main():
         return SKIPPED
     with tempfile.TemporaryDirectory() as directory:
         side_by_side(directory)
+        batch(directory)
         sampled()
         faults(directory)
-    print("ok: side by side, sampled, faults")
+    print("ok: side by side, batch, sampled, faults")
     return 0
 
 
