@@ -22,6 +22,7 @@ typedef struct subject {
     ifm_product product;
     const ifm_way *way;
     void *packed; /* for the way */
+    size_t bytes; /* of w, that run_bare reads */
     ifm_attention attention;
     float *x, *y;
     void *kv; /* 2 DEPTH D numbers */
@@ -96,15 +97,37 @@ static void run_sum_exp(subject *s)
     s->y[0] += (float)sum;
 }
 
-/* `peak`: operations per second that are possible; 0: not known. */
-static void line(const char *name, double seconds, double bytes, double operations,
-                 double peak)
+/* Reads `bytes` of w in eight streams and does nothing else: what a product of few rows is
+ * measured by. */
+static void run_bare(subject *s)
+{
+    typedef uint64_t words __attribute__((vector_size(64), aligned(1), may_alias));
+    const size_t run = s->bytes / 8 / sizeof(words);
+    words any = {0};
+    for (size_t i = 0; i < run; i++)
+        for (size_t j = 0; j < 8; j++)
+            any |= *(const words *)(const void *)(s->w + (j * run + i) * sizeof(words));
+    s->y[0] += (float)(any[0] & 1);
+}
+
+/* `peak`: operations per second that are possible; 0: not known. `bare`: seconds in which
+ * the bytes can be read at all; 0: not asked. */
+static void line_of_product(const char *name, double seconds, double bytes,
+                            double operations, double peak, double bare)
 {
     printf("  %-24s %12.2f us %8.2f GB/s %9.2f Gop/s", name, seconds * 1e6,
            bytes / seconds * 1e-9, operations / seconds * 1e-9);
     if (peak > 0)
         printf(" %3.0f%% of peak", 100 * operations / seconds / peak);
+    if (bare > 0)
+        printf(" %3.0f%% of reading", 100 * bare / seconds);
     printf("\n");
+}
+
+static void line(const char *name, double seconds, double bytes, double operations,
+                 double peak)
+{
+    line_of_product(name, seconds, bytes, operations, peak, 0);
 }
 
 /* True when `table` has the instructions that a peak is called after: those of a table, or
@@ -168,8 +191,10 @@ static void bench_product(subject *s, int64_t t, ifm_layout layout, ifm_dtype dt
     s->product.packed = s->packed;
     snprintf(name, sizeof name, "%s %s %s T=%d", ranks[rank], kn ? "kn" : "nk",
              ifm_dtype_name(dtype), (int)t);
-    line(name, time_of(run_product, s), (double)ifm_dtype_bytes_of(dtype, C * n),
-         2.0 * (double)(t * C * n), peak_of(s->kern, s->way));
+    s->bytes = (size_t)ifm_dtype_bytes_of(dtype, C * n);
+    line_of_product(name, time_of(run_product, s), (double)s->bytes,
+                    2.0 * (double)(t * C * n), peak_of(s->kern, s->way),
+                    rank == IFM_WAY_MANY ? 0 : time_of(run_bare, s));
     free(s->packed);
 }
 
