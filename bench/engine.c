@@ -312,6 +312,7 @@ static ifm_model *open_model(const arguments *a, synthetic *s, bare_pass *bare)
     model.info.decode_bytes =
         (int64_t)s->bytes - (int64_t)find_synthetic(s, "wpe.weight")->n_bytes;
     model.info.n_vocab = distilgpt2.n_vocab;
+    model.info.dtype = ifm_dtype_name(a->dtype);
     return &model;
 }
 
