@@ -84,7 +84,8 @@ def batch(directory):
     prompts = os.path.join(directory, "prompts.jsonl")
     with open(prompts, "w", encoding="utf-8") as file:
         file.write('{"prompt": "An increasing sequence: one,"}\n'
-                   '{"prompt": "seven, eight,", "max_new_tokens": 3}\n{"prompt": "A"}\n')
+                   '{"prompt": "seven, eight,", "max_new_tokens": 3}\n'
+                   '{"prompt": "An increasing sequence: one, two, three,"}\n')
     out = run("--target", "native,transformers", "--prompts", prompts, "--batch-size", "3",
               "--cold", "0", "--warmup", "0", "--warm", "1", "-n", "6", "--logprobs", "1",
               "--json", path)
