@@ -223,7 +223,11 @@ static chunks chunks_of(const rows_run *run, int64_t window)
     int64_t length = CHUNK;
     while ((to - 1) / length - from / length >= IFM_SESSION_CHUNKS)
         length *= 2;
-    chunks c = {from / length, (to - 1) / length - from / length + 1, length};
+    chunks c = {
+        .first = from / length,
+        .n = (to - 1) / length - from / length + 1,
+        .length = length,
+    };
     c.masked = masked_of(run, window);
     c.masked_row = (c.masked + length - 1) / length;
     c.all = c.n + run->n * c.masked_row;
