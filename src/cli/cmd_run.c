@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/run_options.h"
 #include "cli/run_outputs.h"
 #include "cli/run_setup.h"
 #include "format/weights.h"
@@ -49,25 +50,16 @@ static const ifm_option options[] = {
      "frameworks do; what that costs is measured, too (with transformers: left)"},
     {"max-new-tokens", 'n', IFM_OPTION_INT, "N", 1, 1000000, "20", REQUEST,
      "how many tokens to generate"},
-    {"ignore-eos", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, REQUEST,
-     "go on after the model's end-of-text token"},
-    {"stop", 0, IFM_OPTION_LIST, "TEXT", 0, 0, NULL, REQUEST,
-     "end when this text appears; may be repeated"},
+    IFM_RUN_END_OPTIONS(REQUEST),
     {"logprobs", 0, IFM_OPTION_INT, "N", 0, 20, "0", REQUEST,
      "log-probabilities of each token and of the N likeliest, in the JSON document"},
 
     {"cold", 0, IFM_OPTION_INT, "N", 0, 10000, "10", RUNS,
      "cold starts: the first request of a fresh process, from its spawn"},
-    {"warmup", 0, IFM_OPTION_INT, "N", 0, 10000, "2", RUNS,
-     "requests between cold and warm that are recorded but not counted"},
-    {"warm", 0, IFM_OPTION_INT, "N", 0, 100000, "30", RUNS,
-     "warm starts: requests to a process that has the model loaded"},
+    IFM_RUN_WARM_OPTIONS(RUNS),
     {"repeat", 0, IFM_OPTION_INT, "N", 1, 100000, NULL, RUNS,
      "warm requests: all prompts N times, instead of --warm"},
-    {"page-cache", 0, IFM_OPTION_CHOICE, "keep|evict", 0, 0, "keep", RUNS,
-     "whether the model's files are dropped from memory before each cold start"},
-    {"timeout", 0, IFM_OPTION_INT, "S", 1, 1000000, "600", RUNS,
-     "seconds after which a request counts as hung"},
+    IFM_RUN_WATCH_OPTIONS(RUNS),
 
     {"target", 0, IFM_OPTION_STRING, "LIST", 0, 0, "native", ENGINE,
      "what is measured: native (our own engine), transformers (Hugging Face "
@@ -75,35 +67,13 @@ static const ifm_option options[] = {
      "worker:COMMAND (anybody's, see the worker protocol); several with commas between "
      "take "
      "turns and stand side by side"},
-    {"device", 0, IFM_OPTION_CHOICE, "cpu|mps|cuda", 0, 0, NULL, ENGINE,
-     "where transformers computes (default: cpu)"},
     {"dtype", 0, IFM_OPTION_CHOICE, "auto|float32|float16|bfloat16", 0, 0, NULL, ENGINE,
      "the type that transformers loads weights in (default: auto, the checkpoint's)"},
-    {"python", 0, IFM_OPTION_STRING, "PATH", 0, 0, NULL, ENGINE,
-     "the Python that has torch and transformers (default: $IFM_PYTHON, else python3)"},
     {"threads", 't', IFM_OPTION_INT, "N", 0, 1024, NULL, ENGINE,
      "compute threads; by default one for each physical core this process may use"},
-    {"load", 0, IFM_OPTION_CHOICE, "lazy|eager", 0, 0, "lazy", ENGINE,
-     "read weights when they are first needed, or all of them while loading"},
-    {"exact", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, ENGINE,
-     "compute with quantized weights as if they were f32: activations are not rounded to "
-     "8 bits, nor keys and values to 16"},
-    {"kernels", 0, IFM_OPTION_STRING, "NAME", 0, 0, NULL, ENGINE,
-     "instruction set: scalar, avx2, avx2-vnni, avx512, avx512-vnni, avx512-bf16, amx, "
-     "neon; by default the best"},
+    IFM_RUN_ENGINE_OPTIONS(ENGINE),
 
-    {"temperature", 0, IFM_OPTION_FLOAT, "T", 0, 100, "0", CHOICE,
-     "0 takes the likeliest"},
-    {"top-k", 0, IFM_OPTION_INT, "K", 0, 1000000, "0", CHOICE,
-     "only the K likeliest; 0 for all"},
-    {"top-p", 0, IFM_OPTION_FLOAT, "P", 0, 1, "1", CHOICE,
-     "only the likeliest that make up this probability"},
-    {"min-p", 0, IFM_OPTION_FLOAT, "P", 0, 1, "0", CHOICE,
-     "only those with this share of the likeliest one's probability"},
-    {"repetition-penalty", 0, IFM_OPTION_FLOAT, "R", 0.01, 100, "1", CHOICE,
-     "over 1 makes what was there before less likely"},
-    {"seed", 0, IFM_OPTION_INT, "N", 0, 9007199254740991, "0", CHOICE,
-     "of the random numbers"},
+    IFM_RUN_CHOICE_OPTIONS(CHOICE),
 
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the whole result, raw times included (- for standard output, without the report)"},

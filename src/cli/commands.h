@@ -15,6 +15,7 @@ extern const ifm_command ifm_command_model_synth;
 extern const ifm_command ifm_command_model_verify;
 extern const ifm_command ifm_command_perplexity;
 extern const ifm_command ifm_command_run;
+extern const ifm_command ifm_command_sweep;
 extern const ifm_command ifm_command_tokenize;
 
 #endif

@@ -156,7 +156,11 @@ void ifm_plot_title(ifm_plot *plot, const char *title)
     ifm_buffer_puts(out, " at screen 0.02,0.955 left font 'sans,30' tc rgb "
                          "'" IFM_COLOUR_TEXT "'\nset label 2 ");
     ifm_buffer small = {0};
-    put_small_print(&small, plot->run, plot->n == 1);
+    if (plot->small_print != NULL)
+        ifm_text_one_line(&small, plot->small_print, strlen(plot->small_print), 104,
+                          true);
+    else
+        put_small_print(&small, plot->run, plot->n == 1);
     ifm_plot_quote(out, ifm_buffer_text(&small));
     ifm_buffer_deinit(&small);
     ifm_buffer_puts(out, " at screen 0.02,0.03 left font 'sans,18' tc rgb '#666666'\n"
@@ -242,22 +246,31 @@ static void put_away(picture_file *f, bool keep, ifm_status *st, ifm_error *err)
     free(f->final);
 }
 
+ifm_status ifm_plots_draw(ifm_plot *plot, const ifm_picture *pictures, size_t n,
+                          const char *directory, ifm_error *err)
+{
+    picture_file *files = calloc(2 * n, sizeof *files);
+    if (files == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "plots: no memory");
+    ifm_status st = ifm_directory_make(directory, err);
+    for (size_t i = 0; i < 2 * n && st == IFM_OK; i++)
+        st = draw(plot, &pictures[i / 2], i % 2 == 0, directory, &files[i], err);
+    const bool keep = st == IFM_OK;
+    for (size_t i = 0; i < 2 * n; i++)
+        put_away(&files[i], keep, &st, err);
+    free(files);
+    ifm_buffer_deinit(&plot->script);
+    return st;
+}
+
 ifm_status ifm_report_plots(const ifm_run *runs, size_t n, const char *directory,
                             ifm_error *err)
 {
-    const ifm_run *run = &runs[0];
-    ifm_plot plot = {.run = run, .runs = runs, .n = n};
-    picture_file files[2 * sizeof ifm_pictures / sizeof *ifm_pictures] = {{0}};
-    ifm_status st = ifm_directory_make(directory, err);
+    ifm_plot plot = {.run = &runs[0], .runs = runs, .n = n};
+    ifm_status st = ifm_summary_of(plot.run, IFM_START_COLD, &plot.cold, err);
     if (st == IFM_OK)
-        st = ifm_summary_of(run, IFM_START_COLD, &plot.cold, err);
-    if (st == IFM_OK)
-        st = ifm_summary_of(run, IFM_START_WARM, &plot.warm, err);
-    for (size_t i = 0; i < 2 * ifm_picture_count && st == IFM_OK; i++)
-        st = draw(&plot, &ifm_pictures[i / 2], i % 2 == 0, directory, &files[i], err);
-    bool keep = st == IFM_OK;
-    for (size_t i = 0; i < 2 * ifm_picture_count; i++)
-        put_away(&files[i], keep, &st, err);
-    ifm_buffer_deinit(&plot.script);
-    return st;
+        st = ifm_summary_of(plot.run, IFM_START_WARM, &plot.warm, err);
+    if (st != IFM_OK)
+        return st;
+    return ifm_plots_draw(&plot, ifm_pictures, ifm_picture_count, directory, err);
 }

@@ -3,6 +3,7 @@
 #define IFM_REPORT_PLOTS_H
 
 #include "base/buffer.h"
+#include "report/sweep.h"
 #include "report/text.h"
 
 /* The palette of Okabe and Ito (2008), told apart by colour-blind readers and in grey. */
@@ -16,6 +17,9 @@ typedef struct ifm_plot {
     const ifm_run *runs; /* [n], of several */
     size_t n;
     ifm_summary cold, warm;
+    /* Of a sweep, which has no run: its points, and what stands below the picture. */
+    const ifm_sweep *sweep;
+    const char *small_print;
     ifm_buffer
         script; /* data blocks, then drawing commands without terminal and output */
 } ifm_plot;
@@ -29,6 +33,12 @@ typedef struct ifm_picture {
 
 extern const ifm_picture ifm_pictures[];
 extern const size_t ifm_picture_count;
+
+/* Draws pictures[n] as .png and .svg in `directory` (made when it is missing), all or none,
+ * and releases the script. Errors: NOT_FOUND (no gnuplot), CHILD (it failed), IO,
+ * NO_MEMORY. */
+ifm_status ifm_plots_draw(ifm_plot *plot, const ifm_picture *pictures, size_t n,
+                          const char *directory, ifm_error *err);
 
 /* A gnuplot string literal of any text: 'it''s', control characters replaced. */
 void ifm_plot_quote(ifm_buffer *out, const char *text);
