@@ -32,8 +32,8 @@ ALWAYS_INLINE void add_rounded(const quant_tile *q, int64_t k, const vint *u, in
 }
 
 /* The same with x as it is: weights are made floats once for all rows of x. */
-ALWAYS_INLINE void add_exact(const quant_tile *q, int64_t k, const vint *u, int n, vec d,
-                             const vec *m, bool is_signed)
+ALWAYS_INLINE void add_floats(const quant_tile *q, int64_t k, const vint *u, int n, vec d,
+                              const vec *m, bool is_signed)
 {
     vec w[4 * PART];
     UNROLL for (int i = 0; i < n; i++) UNROLL for (int j = 0; j < 4; j++)
@@ -50,12 +50,29 @@ ALWAYS_INLINE void add_exact(const quant_tile *q, int64_t k, const vint *u, int 
     }
 }
 
+/* Not inlined: two hundred instructions at each of a hundred places would be most of the
+ * code and of the time that it takes to compile. */
+static __attribute__((noinline)) void add_exact(const quant_tile *q, int64_t k,
+                                                const vint *u, int n, vec d, const vec *m)
+{
+    if (n == PART)
+        add_floats(q, k, u, PART, d, m, false);
+    else
+        add_floats(q, k, u, PART / 2, d, m, false);
+}
+
+static __attribute__((noinline)) void add_exact_signed(const quant_tile *q, int64_t k,
+                                                       const vint *u, vec d)
+{
+    add_floats(q, k, u, PART, d, NULL, true);
+}
+
 /* Numbers k … of all rows: n double words of u, w = d u + m. */
 ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
                             int n, vec d, vec m)
 {
     if (exact)
-        add_exact(q, k, u, n, d, &m, false);
+        add_exact(q, k, u, n, d, &m);
     else
         add_rounded(q, k, u, n, d, &m, false);
 }
@@ -65,7 +82,7 @@ ALWAYS_INLINE void add_signed(const quant_tile *q, bool exact, int64_t k, vint u
                               vec d)
 {
     if (exact) {
-        add_exact(q, k, u, PART, d, NULL, true);
+        add_exact_signed(q, k, u, d);
     } else if (SIGNED_DOT) {
         add_rounded(q, k, u, PART, d, NULL, true);
     } else {
