@@ -141,15 +141,18 @@ static ifm_status measure(const ifm_arguments *arguments, ifm_sweep *sweep,
 static int exit_code(const ifm_sweep *sweep)
 {
     bool usage = true, trustworthy = true;
+    const char *why = NULL;
     for (size_t i = 0; i < sweep->n_points; i++) {
+        why = why == NULL ? sweep->points[i].error : why;
         usage = usage && sweep->points[i].usage;
         trustworthy = trustworthy && sweep->points[i].trustworthy;
     }
     if (count(sweep, IFM_SWEEP_FAILED) > 0) {
         ifm_error err = {0};
         ifm_fail(&err, usage ? IFM_ERR_ARGUMENT : IFM_ERR_CHILD,
-                 "%zu of %zu points failed; the same command tries them again",
-                 count(sweep, IFM_SWEEP_FAILED), sweep->n_points);
+                 "%zu of %zu points failed (%.300s); the same command tries them again",
+                 count(sweep, IFM_SWEEP_FAILED), sweep->n_points,
+                 why != NULL ? why : "no memory");
         return ifm_command_fail(&ifm_command_sweep, &err);
     }
     return trustworthy ? IFM_EXIT_FINE : IFM_EXIT_UNTRUSTWORTHY;
