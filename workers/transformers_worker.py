@@ -86,7 +86,7 @@ class Engine:
         path = op["model"]
         try:
             model = self.transformers.AutoModelForCausalLM.from_pretrained(
-                path, dtype=self.dtype())
+                path, **{self.name_of_dtype(): self.dtype()})
         except Exception as error:  # whatever a file can make a library raise
             raise Failure("ERR_FORMAT", f"{path}: Transformers cannot load it: {one_line(error)}")
         read = time.monotonic_ns()
@@ -135,6 +135,11 @@ class Engine:
     def dtype(self):
         name = self.options.dtype
         return "auto" if name == "auto" else getattr(self.torch, name)
+
+    def name_of_dtype(self):
+        """Transformers 4.56 renamed it, and earlier ones ignore the new name."""
+        version = self.transformers.__version__.split(".")
+        return "dtype" if (int(version[0]), int(version[1])) >= (4, 56) else "torch_dtype"
 
     def synchronize(self):
         """Waits for what was queued on a device that computes by itself."""

@@ -18,8 +18,6 @@ PROGRAM = os.path.join(BUILD, "inferometer")
 PYTHON = os.environ.get("IFM_PYTHON", sys.executable)
 # bf16 weights: log-probabilities of two implementations (tests/unit/model_reference.c).
 TOLERANCE = 2e-2
-# Transformers rounds the logits of bf16 weights to 8 bits, here of numbers up to 16.
-TOLERANCE_BF16_LOGITS = 2 ** -8 * 16 * 2
 
 
 def has_transformers():
@@ -88,7 +86,8 @@ def batch(directory):
                    '{"prompt": "An increasing sequence: one, two, three,"}\n')
     out = run("--target", "native,transformers", "--prompts", prompts, "--batch-size", "3",
               "--cold", "0", "--warmup", "0", "--warm", "1", "-n", "6", "--logprobs", "1",
-              "--json", path)
+              # In bf16 it rounds logits to 8 bits, and how often in between depends on torch.
+              "--dtype", "float32", "--json", path)
     assert out.returncode in (0, 3), out.stderr
     document = json.load(open(path, encoding="utf-8"))
     by_target = {}
@@ -101,9 +100,8 @@ def batch(directory):
         assert all(r["input_ids"] == same[0]["input_ids"] for r in same)
         assert all(r["output_ids"] == same[0]["output_ids"] for r in same), same
         for r in same[1:]:
-            far = TOLERANCE_BF16_LOGITS if r["target"] == "transformers" else TOLERANCE
             for a, b in zip(same[0]["logprobs"], r["logprobs"]):
-                assert abs(a - b) < far, (r["target"], a, b)
+                assert abs(a - b) < TOLERANCE, (r["target"], a, b)
     assert [len(r["output_ids"]) for r in by_target["native"]] == [6, 3, 6]
     assert "positions of the prompts are padding" in out.stdout, out.stdout
 
