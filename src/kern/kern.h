@@ -125,6 +125,8 @@ typedef struct ifm_attention {
     int64_t first;
     int64_t window;     /* positions that a row sees, its own included; 0: all */
     int64_t begin, end; /* begin a multiple of IFM_KEY_BLOCK; end ≤ P */
+    const void *next;   /* keys that the next call reads, to be asked for; NULL: those
+                           that follow in k */
     float scale;
     void *scratch; /* of the way's `bytes`, 64-byte aligned */
 } ifm_attention;

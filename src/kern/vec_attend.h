@@ -27,6 +27,7 @@ enum {
 typedef struct span {
     int64_t position, lo, hi;
     const void *k, *v;
+    const void *next; /* keys that will be read after it */
     ifm_dtype dtype;
     int64_t d;
 } span;
@@ -182,7 +183,7 @@ ALWAYS_INLINE void mix_columns(const span *s, ifm_dtype dtype, int Q, int V, int
         v_mul(v_set(factor[j]), v_load(mixed + j * d + c + v * VEC));
     for (int64_t p = s->lo; p < s->hi; p++) {
         if (Q < QUERIES && c == 0)
-            ask_ahead(s->k, (SPAN + p) * d, d, dtype);
+            ask_ahead(s->next, p * d, d, dtype);
         UNROLL for (int v = 0; v < V; v++)
         {
             const vec value = v_load_number(s->v, p * d + c + v * VEC, dtype);
@@ -324,6 +325,9 @@ static span span_at(const attend_unit *u, int64_t position, int64_t lo, int64_t 
               .v = (const char *)a->v + bytes,
               .dtype = a->dtype,
               .d = d};
+    const int64_t span_bytes = SPAN * d * (a->dtype == IFM_DTYPE_F32 ? 4 : 2);
+    s.next =
+        position + SPAN < a->end || !a->next ? (const char *)s.k + span_bytes : a->next;
     if (a->dtype == IFM_DTYPE_F32 || u->n < WIDEN_FROM || d > WIDEN_MAX_D)
         return s;
     const int64_t begin = lo / IFM_KEY_BLOCK * IFM_KEY_BLOCK;

@@ -266,6 +266,15 @@ static void attend_masked_chunk(const head *self, const ifm_team *team, const ch
                   c->masked - p < c->length ? c->masked - p : c->length);
 }
 
+/* Keys of the next head at a position; of the last head its own. */
+static const void *keys_of_next(const head *self, int64_t position)
+{
+    const ifm_session_layout *at = &self->session->at;
+    const bool last = self->index + 1 == self->session->model->config.n_kv_head;
+    const int64_t ahead = last ? position : at->positions + position;
+    return self->keys + ifm_dtype_bytes_of(at->kv_dtype, ahead * self->d);
+}
+
 /* Chunk number i of a head, with its keys and values when the cache does not have them
  * yet. */
 static void attend_chunk(const head *self, const ifm_team *team, const chunks *c,
@@ -276,6 +285,8 @@ static void attend_chunk(const head *self, const ifm_team *team, const chunks *c
     a.begin = (c->first + i) * c->length;
     a.end = a.begin + c->length < a.end ? a.begin + c->length : a.end;
     a.part = part_of(self, i, &stride);
+    if (i + 1 == c->n)
+        a.next = keys_of_next(self, c->first * c->length);
     if (!remembered)
         remember(self, team->kern, a.begin, a.end);
     attend(team->kern, &a);
