@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Takes the README's outputs and its picture from the program anew.
+"""Takes the README's outputs and its pictures from the program anew.
 
-    python3 tools/update_readme.py [BUILD]
+    python3 tools/update_readme.py [BUILD [WORD]]     WORD: only the commands that hold it
 
 Behind each line <!-- output: COMMAND --> of README.md stands a fenced block; COMMAND is run
 and the block becomes what it printed. docs/images/ gets the pictures that --plots draws of a
-run. Do this on a quiet machine: what a reader sees first should be a good measurement.
+run. One needs torch
+and transformers (IFM_PYTHON). Do this on a quiet machine: what a reader sees first should be a good measurement.
 """
 import os
 import pathlib
@@ -17,7 +18,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- output: ([^\n]+) -->\n```text\n).*?(```\n)", re.DOTALL)
-PICTURES = ["timeline.png"]
+PICTURES = {"pictures/timeline.png": "timeline.png", "beside/ttft.png": "beside.png"}
 MOST_PICTURE_BYTES = 200_000
 
 
@@ -34,17 +35,22 @@ def run(build, command, directory):
 
 def main():
     build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resolve()
+    word = sys.argv[2] if len(sys.argv) > 2 else ""
     readme = ROOT / "README.md"
     with tempfile.TemporaryDirectory() as directory:
         def output(match):
             command = match[2]
+            if word not in command:
+                return match[0]
             if command == "inferometer run":
                 command += " --plots pictures"
             return match[1] + run(build, command, directory) + match[3]
 
         readme.write_text(BLOCK.sub(output, readme.read_text()))
-        for name in PICTURES:
-            picture = pathlib.Path(directory) / "pictures" / name
+        for drawn, name in PICTURES.items():
+            picture = pathlib.Path(directory) / drawn
+            if not picture.exists():
+                continue
             if picture.stat().st_size > MOST_PICTURE_BYTES:
                 sys.exit(f"update_readme: {name} has {picture.stat().st_size} bytes")
             shutil.copy(picture, ROOT / "docs/images" / name)
