@@ -1,6 +1,7 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static bool reserve(ifm_buffer *self, size_t more)
         return true;
     size_t capacity = self->capacity < 64 ? 64 : self->capacity;
     while (capacity < need)
-        capacity = capacity > need / 2 ? need : capacity * 2;
+        capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
     char *data = realloc(self->data, capacity);
     if (data == NULL)
         return !(self->failed = true);
