@@ -13,27 +13,6 @@ static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7"
                                       "#e69f00", "#56b4e9", "#000000", "#f0e442"};
 enum { COLOURS = sizeof colours / sizeof *colours };
 
-/* The value of one request; NaN where it does not have it. */
-static double value_of(const ifm_record *r, ifm_metric metric)
-{
-    ifm_trace trace = ifm_record_trace(r);
-    const ifm_metrics m = ifm_metrics_of(&trace);
-    if (!r->ok || !m.has_ttft)
-        return NAN;
-    switch (metric) {
-    case IFM_METRIC_TTFT:
-        return (double)m.ttft_ns;
-    case IFM_METRIC_E2EL:
-        return (double)m.e2el_ns;
-    case IFM_METRIC_GENERATION:
-        return m.has_tpot ? (double)m.generation_ns : NAN;
-    case IFM_METRIC_TPOT:
-        return m.has_tpot ? m.tpot_ns : NAN;
-    default:
-        return NAN;
-    }
-}
-
 typedef struct extent {
     double least, most; /* nanoseconds */
     size_t n;           /* the most points that a target has */
@@ -48,7 +27,7 @@ static extent put_points(ifm_plot *plot, ifm_start start, ifm_metric metric)
         ifm_buffer_printf(&plot->script, "$%s_%zu << EOD\n", ifm_start_name(start), k);
         for (size_t i = 0; i < plot->runs[k].n_records; i++) {
             const ifm_record *r = &plot->runs[k].records[i];
-            const double x = value_of(r, metric);
+            const double x = ifm_plot_value(r, metric);
             if (r->start != start || !(x > 0))
                 continue;
             ifm_buffer_printf(&plot->script, "%zu %.9g\n", ++n, x);

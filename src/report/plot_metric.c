@@ -7,7 +7,7 @@
 
 #include "report/plots.h"
 
-static double value_of(const ifm_record *r, ifm_metric metric)
+double ifm_plot_value(const ifm_record *r, ifm_metric metric)
 {
     ifm_trace trace = ifm_record_trace(r);
     ifm_metrics m = ifm_metrics_of(&trace);
@@ -34,7 +34,7 @@ static void put_data(ifm_plot *plot, ifm_start start, ifm_metric metric,
     ifm_buffer_printf(&plot->script, "$%s << EOD\n", ifm_start_name(start));
     for (size_t i = 0; i < plot->run->n_records; i++) {
         const ifm_record *r = &plot->run->records[i];
-        double x = value_of(r, metric);
+        double x = ifm_plot_value(r, metric);
         if (r->start == start && !isnan(x))
             ifm_buffer_printf(&plot->script, "%d %.9g\n", ++run, x / scale->ns_per_unit);
     }

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "inferometer/inferometer.h"
 #include "os/file.h"
-#include "report/report.h"
+#include "report/page.h"
 
 static bool draw_metric(ifm_plot *plot, ifm_metric metric, const char *title)
 {
@@ -120,26 +120,22 @@ void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double
                       name, unit != NULL ? ", " : "", unit != NULL ? unit : "", x, y);
 }
 
-static const char *or_unknown(const char *text)
-{
-    return text != NULL ? text : "unknown";
-}
-
 /* Model, host and engine in one line that leaves room for the version to its right: what
  * is too long of the CPU's name goes. */
 static void put_small_print(ifm_buffer *out, const ifm_run *run, bool alone)
 {
     enum { COLUMNS = 104 }; /* of 18 points, in 5/6 of the picture's width */
     const ifm_target_facts *t = &run->target;
-    const char *name = or_unknown(t->model_name), *cpu = or_unknown(run->host.cpu);
+    const char *name = ifm_or_unknown(t->model_name),
+               *cpu = ifm_or_unknown(run->host.cpu);
     ifm_buffer end = {0};
     ifm_text_one_line(out, name, strlen(name), 32, true);
     ifm_buffer_printf(out, ", %s of %s weights · ",
                       ifm_word_bytes((double)t->weight_bytes).text,
-                      or_unknown(t->model_dtype));
+                      ifm_or_unknown(t->model_dtype));
     ifm_buffer_printf(&end, ", %d thread%s", t->threads, t->threads == 1 ? "" : "s");
     if (alone)
-        ifm_buffer_printf(&end, ", %s kernels", or_unknown(t->kernels));
+        ifm_buffer_printf(&end, ", %s kernels", ifm_or_unknown(t->kernels));
     size_t used =
         ifm_text_columns(ifm_buffer_text(out)) + ifm_text_columns(ifm_buffer_text(&end));
     ifm_text_one_line(out, cpu, strlen(cpu), used + 8 < COLUMNS ? COLUMNS - used : 8,

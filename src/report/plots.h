@@ -62,6 +62,9 @@ void ifm_plot_axis(ifm_buffer *out, char axis, double low, double high, int most
 void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double x,
                      double y);
 
+/* A metric of one request in nanoseconds; NaN where there is nothing to draw. */
+double ifm_plot_value(const ifm_record *record, ifm_metric metric);
+
 /* The pictures, by file. */
 bool ifm_plot_metric(ifm_plot *plot, ifm_metric metric, const char *title);
 bool ifm_plot_itl(ifm_plot *plot);
