@@ -56,6 +56,10 @@ typedef struct ifm_trace {
     const ifm_text_event *text_events; /* [n_text_events] what a reader sees, and when */
     size_t n_text_events;
     int64_t phases_ns[IFM_PHASE_COUNT];
+    /* Where tokens came several at a time: when each of the pieces came, first and last
+     * as those of token_ns; NULL: every token came by itself. */
+    const int64_t *event_ns; /* [n_events] */
+    size_t n_events;
 } ifm_trace;
 
 /* Metrics of one request. A thing that does not exist is marked, never 0. */
@@ -73,7 +77,8 @@ typedef struct ifm_metrics {
 IFM_API ifm_metrics ifm_metrics_of(const ifm_trace *trace);
 
 /* The n_tokens − 1 gaps between consecutive tokens, written to itl_ns[]; returns how
- * many (0 for fewer than two tokens). Pure. */
+ * many (0 for fewer than two tokens). Where tokens came several at a time, the gaps between
+ * these pieces: n_events − 1, so that itl_ns[] holds the larger of both. Pure. */
 IFM_API size_t ifm_metrics_itl(const ifm_trace *trace, int64_t *itl_ns);
 
 #ifdef __cplusplus

@@ -22,7 +22,8 @@ ifm_metrics ifm_metrics_of(const ifm_trace *trace)
     m.ttft_ns = trace->token_ns[0];
     m.e2el_ns = trace->token_ns[trace->n_tokens - 1];
     m.generation_ns = m.e2el_ns - m.ttft_ns;
-    m.has_tpot = trace->n_tokens > 1;
+    /* All tokens in one piece say nothing of the time between tokens. */
+    m.has_tpot = trace->n_tokens > 1 && (trace->event_ns == NULL || trace->n_events > 1);
     if (m.has_tpot)
         m.tpot_ns = (double)m.generation_ns / (double)(trace->n_tokens - 1);
     return m;
@@ -30,9 +31,10 @@ ifm_metrics ifm_metrics_of(const ifm_trace *trace)
 
 size_t ifm_metrics_itl(const ifm_trace *trace, int64_t *itl_ns)
 {
-    if (trace->n_tokens < 2)
-        return 0;
-    for (size_t i = 1; i < trace->n_tokens; i++)
-        itl_ns[i - 1] = trace->token_ns[i] - trace->token_ns[i - 1];
-    return trace->n_tokens - 1;
+    const bool pieces = trace->event_ns != NULL;
+    const int64_t *at = pieces ? trace->event_ns : trace->token_ns;
+    const size_t n = pieces ? trace->n_events : trace->n_tokens;
+    for (size_t i = 1; i < n; i++)
+        itl_ns[i - 1] = at[i] - at[i - 1];
+    return n > 0 ? n - 1 : 0;
 }

@@ -42,8 +42,20 @@ ifm_trace ifm_record_trace(const ifm_record *record)
         .text_events = record->text_events,
         .n_text_events = record->n_text_events,
     };
+    if (record->wire != NULL) {
+        trace.event_ns = record->wire->event_ns;
+        trace.n_events = record->wire->n_event_ns;
+    }
     memcpy(trace.phases_ns, record->phases_ns, sizeof trace.phases_ns);
     return trace;
+}
+
+ifm_record ifm_record_empty(void)
+{
+    ifm_record record = {.resident_frac_before = -1, .peak_rss_bytes = -1};
+    for (int p = 0; p < IFM_PHASE_COUNT; p++)
+        record.phase_io[p] = (ifm_phase_io){-1, -1, -1};
+    return record;
 }
 
 void ifm_record_deinit(ifm_record *record)
@@ -58,6 +70,9 @@ void ifm_record_deinit(ifm_record *record)
     free(record->text_events);
     free(record->logprobs);
     free(record->top);
+    if (record->wire != NULL)
+        ifm_wire_deinit(record->wire);
+    free(record->wire);
     *record = (ifm_record){0};
 }
 
@@ -72,9 +87,7 @@ ifm_record *ifm_run_add(ifm_run *run)
         run->capacity_records = capacity;
     }
     ifm_record *record = &run->records[run->n_records++];
-    *record = (ifm_record){.resident_frac_before = -1, .peak_rss_bytes = -1};
-    for (int p = 0; p < IFM_PHASE_COUNT; p++)
-        record->phase_io[p] = (ifm_phase_io){-1, -1, -1};
+    *record = ifm_record_empty();
     return record;
 }
 

@@ -11,6 +11,7 @@
 
 #include "inferometer/generate.h"
 #include "inferometer/measure.h"
+#include "measure/wire.h"
 
 typedef enum ifm_start { IFM_START_COLD, IFM_START_WARMUP, IFM_START_WARM } ifm_start;
 
@@ -80,10 +81,13 @@ typedef struct ifm_record {
      * request, as mincore saw it, -1: not known. */
     double resident_frac_before;
     int64_t peak_rss_bytes; /* of the child; -1: not known */
+    ifm_wire *wire;         /* heap; NULL: no network lay between */
 } ifm_record;
 
 /* The record as a trace (borrowing its arrays): everything that metrics need. */
 ifm_trace ifm_record_trace(const ifm_record *record);
+/* All zero, unknowns -1. */
+ifm_record ifm_record_empty(void);
 void ifm_record_deinit(ifm_record *record);
 
 typedef struct ifm_host {

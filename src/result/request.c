@@ -69,7 +69,7 @@ static json_t *phases_io(const ifm_record *r)
 static json_t *gaps(const ifm_record *r)
 {
     ifm_trace trace = ifm_record_trace(r);
-    int64_t *itl = calloc(r->n_tokens + 1, sizeof *itl);
+    int64_t *itl = calloc(r->n_tokens + trace.n_events + 1, sizeof *itl);
     if (itl == NULL)
         return NULL;
     json_t *array = ifm_json_ints64(itl, ifm_metrics_itl(&trace, itl));
