@@ -20,7 +20,6 @@
 #include "kern/amx.h"
 
 #include "base/checked.h"
-#include "os/cpu.h"
 
 /* Rows [t0, t1) of x, t0 a multiple of TILE; rows up to the next tile become zero. */
 ALWAYS_INLINE void pack_rows(const ifm_product *p, int64_t t0, int64_t t1, int parts,
@@ -136,8 +135,6 @@ void ifm_kern_amx(ifm_kern *table)
     /* In the order of the types: nothing is left out; x₂w₂ is; x keeps 16 bits. */
     static const float rounding[] = {0, 0x1p-16f, 0x1p-17f};
     const size_t strips = (size_t)GROUP * K_BLOCK / DEPTH * MAX_PARTS * 2 * TILE_BYTES;
-    table->name = "amx";
-    table->needs |= IFM_CPU_AMX_BF16 | IFM_CPU_AMX_INT8 | IFM_CPU_AVX512_BF16;
     if (table->scratch_bytes < strips)
         table->scratch_bytes = strips;
 #define FILL(NAME, PARTS)                                                                \

@@ -21,8 +21,6 @@ static inline vint i_dot_signed(vint a, vint w, vint x)
 
 void ifm_kern_avx2(ifm_kern *table)
 {
-    table->name = "avx2";
-    table->needs = IFM_CPU_AVX2;
     fill_shared(table);
     fill_quant(table);
 }

@@ -19,7 +19,5 @@ static inline vint i_dot_signed(vint a, vint w, vint x)
 
 void ifm_kern_avx2_vnni(ifm_kern *table)
 {
-    table->name = "avx2-vnni";
-    table->needs |= IFM_CPU_AVX_VNNI;
     fill_quant(table);
 }

@@ -23,8 +23,6 @@ static inline vint i_dot_signed(vint a, vint w, vint x)
 
 void ifm_kern_avx512(ifm_kern *table)
 {
-    table->name = "avx512";
-    table->needs = IFM_CPU_AVX512;
     fill_shared(table);
     fill_quant(table);
 }

@@ -117,8 +117,6 @@ static void product_nk_split(const ifm_product *p, void *scratch)
 
 void ifm_kern_avx512_bf16(ifm_kern *table)
 {
-    table->name = "avx512-bf16";
-    table->needs |= IFM_CPU_AVX512_BF16;
     table->ways[IFM_LAYOUT_NK][IFM_DTYPE_BF16][IFM_WAY_ONE] =
         (ifm_way){.multiply = product_nk_split, .from_rows = 1, .rounding = 0x1p-17f};
 }

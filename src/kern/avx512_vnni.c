@@ -19,8 +19,6 @@ static inline vint i_dot_signed(vint a, vint w, vint x)
 
 void ifm_kern_avx512_vnni(ifm_kern *table)
 {
-    table->name = "avx512-vnni";
-    table->needs |= IFM_CPU_AVX512_VNNI;
     fill_quant(table);
     ifm_kern_avx512_vnni_gemm(table);
 }

@@ -16,29 +16,34 @@ static ifm_kern tables[IFM_KERN_MAX];
 static uint32_t features;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+static bool can_run(int i)
+{
+    return (ifm_kern_sets[i].needs & ~features) == 0;
+}
+
+/* Those that cannot run stay empty: not even what fills them may be called. */
 static void fill_tables(void)
 {
     features = ifm_cpu_features();
     if (!ifm_cpu_request_tiles())
         features &= ~(uint32_t)(IFM_CPU_AMX_BF16 | IFM_CPU_AMX_INT8);
-    for (int i = 0; i < ifm_kern_n_fills; i++) {
-        if (i > 0)
-            tables[i] = tables[i - 1];
-        ifm_kern_fills[i](&tables[i]);
+    for (int i = 0, lesser = -1; i < ifm_kern_n_sets; i++) {
+        if (!can_run(i))
+            continue;
+        if (lesser >= 0)
+            tables[i] = tables[lesser];
+        ifm_kern_sets[i].fill(&tables[i]);
+        tables[i].name = ifm_kern_sets[i].name;
+        lesser = i;
     }
-}
-
-static bool can_run(const ifm_kern *table)
-{
-    return (table->needs & ~features) == 0;
 }
 
 int ifm_kernels_available(const ifm_kern *list[], int cap)
 {
     int n = 0;
     pthread_once(&once, fill_tables);
-    for (int i = 0; i < ifm_kern_n_fills; i++)
-        if (can_run(&tables[i])) {
+    for (int i = 0; i < ifm_kern_n_sets; i++)
+        if (can_run(i)) {
             if (n < cap)
                 list[n] = &tables[i];
             n++;
@@ -51,10 +56,10 @@ static const char *names_available(char *text, size_t cap)
 {
     size_t n = 0;
     text[0] = '\0';
-    for (int i = 0; i < ifm_kern_n_fills && n < cap; i++)
-        if (can_run(&tables[i]))
+    for (int i = 0; i < ifm_kern_n_sets && n < cap; i++)
+        if (can_run(i))
             n += (size_t)snprintf(text + n, cap - n, "%s%s", n ? ", " : "",
-                                  tables[i].name);
+                                  ifm_kern_sets[i].name);
     return text;
 }
 
@@ -68,10 +73,10 @@ ifm_status ifm_kernels_find(const char *name, const ifm_kern **out, ifm_error *e
         *out = best[n - 1];
         return IFM_OK;
     }
-    for (int i = 0; i < ifm_kern_n_fills; i++) {
-        if (strcmp(tables[i].name, wanted) != 0)
+    for (int i = 0; i < ifm_kern_n_sets; i++) {
+        if (strcmp(ifm_kern_sets[i].name, wanted) != 0)
             continue;
-        if (!can_run(&tables[i]))
+        if (!can_run(i))
             return ifm_fail(err, IFM_ERR_UNSUPPORTED,
                             "kernels: \"%s\" needs instructions that this processor or "
                             "operating system lacks; available: %s",

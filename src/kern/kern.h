@@ -148,7 +148,6 @@ enum { IFM_KERN_PACK_ROWS = 32 };
 
 typedef struct ifm_kern {
     const char *name;
-    uint32_t needs; /* IFM_CPU_… features */
 
     /* y[i] = x[i], exactly; n ≥ 0. */
     void (*to_f32[IFM_DTYPE_COUNT])(float *y, const void *x, int64_t n);

@@ -24,8 +24,6 @@ static inline vint i_dot(vint a, vint u, vint x)
 
 void ifm_kern_neon(ifm_kern *table)
 {
-    table->name = "neon";
-    table->needs = IFM_CPU_NEON;
     fill_shared(table);
     fill_quant(table);
 }

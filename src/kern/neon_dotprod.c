@@ -23,7 +23,5 @@ static inline vint i_dot(vint a, vint u, vint x)
 
 void ifm_kern_neon_dotprod(ifm_kern *table)
 {
-    table->name = "neon-dotprod";
-    table->needs |= IFM_CPU_NEON_DOTPROD;
     fill_quant(table);
 }

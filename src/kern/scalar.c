@@ -242,7 +242,6 @@ static void max_sum_exp(const float *x, int64_t n, float *max, double *sum)
 void ifm_kern_scalar(ifm_kern *table)
 {
     *table = (ifm_kern){
-        .name = "scalar",
         .layer_norm = layer_norm,
         .rms_norm = rms_norm,
         .rotate = rotate,

@@ -5,10 +5,16 @@
 #include "kern/kern.h"
 
 /* The tables of this build, worst first, at most IFM_KERN_MAX: one file per processor family
- * (tables_x86.c and so on) names what there is. */
-typedef void (*ifm_kern_fill)(ifm_kern *table);
-extern const ifm_kern_fill ifm_kern_fills[];
-extern const int ifm_kern_n_fills;
+ * (tables_x86.c and so on) names what there is. What a table needs stands here, not in its
+ * file: the compiler uses a file's instructions in every function of it, that which fills the
+ * table included, so that on a lesser processor nothing of it may be called. */
+typedef struct ifm_kern_set {
+    const char *name;
+    uint32_t needs; /* IFM_CPU_… features, all of them */
+    void (*fill)(ifm_kern *table);
+} ifm_kern_set;
+extern const ifm_kern_set ifm_kern_sets[];
+extern const int ifm_kern_n_sets;
 
 /* Each fills *table, whose content is the next lesser table, with what it does better. */
 void ifm_kern_scalar(ifm_kern *table);

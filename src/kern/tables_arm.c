@@ -1,6 +1,10 @@
 /* The tables of 64-bit Arm. */
 #include "kern/tables.h"
+#include "os/cpu.h"
 
-const ifm_kern_fill ifm_kern_fills[] = {ifm_kern_scalar, ifm_kern_neon,
-                                        ifm_kern_neon_dotprod};
-const int ifm_kern_n_fills = sizeof ifm_kern_fills / sizeof *ifm_kern_fills;
+const ifm_kern_set ifm_kern_sets[] = {
+    {"scalar", 0, ifm_kern_scalar},
+    {"neon", IFM_CPU_NEON, ifm_kern_neon},
+    {"neon-dotprod", IFM_CPU_NEON | IFM_CPU_NEON_DOTPROD, ifm_kern_neon_dotprod},
+};
+const int ifm_kern_n_sets = sizeof ifm_kern_sets / sizeof *ifm_kern_sets;
