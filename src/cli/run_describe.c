@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/run_setup.h"
+#include "cli/wire_setup.h"
 #include "os/clock.h"
 #include "os/cpu.h"
 #include "os/host.h"
@@ -14,6 +15,7 @@ static char *copy(const char *text)
     return text != NULL && *text != '\0' ? strdup(text) : NULL;
 }
 
+/* Without keys and credentials: results are shown around. */
 static ifm_status describe_command(const ifm_arguments *arguments, ifm_run *run)
 {
     size_t n = (size_t)arguments->argc;
@@ -21,8 +23,8 @@ static ifm_status describe_command(const ifm_arguments *arguments, ifm_run *run)
     if (run->command == NULL)
         return IFM_ERR_NO_MEMORY;
     for (; run->n_command < n; run->n_command++) {
-        const char *word = arguments->argv[run->n_command];
-        run->command[run->n_command] = strdup(word);
+        run->command[run->n_command] =
+            ifm_wire_tame_word(arguments->argv, run->n_command);
         if (run->command[run->n_command] == NULL)
             return IFM_ERR_NO_MEMORY;
     }
