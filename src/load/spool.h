@@ -4,9 +4,8 @@
  * MiB, which a thread of its own writes out, so that a slow disk never delays a time stamp
  * (when it cannot keep up, append waits and says so).
  *
- * The format is private to one run of one build: records as they lie in memory, varints for
- * times. The file is unlinked at once, so that nothing is left behind, unless a path is
- * given, where it stays until the result is written (a run that was killed can be read from it).
+ * The format is private to one build (load/pack.h). The file is unlinked as soon as it is
+ * open: nothing is left behind, whatever happens.
  */
 #ifndef IFM_LOAD_SPOOL_H
 #define IFM_LOAD_SPOOL_H
@@ -21,21 +20,24 @@ ifm_status ifm_spool_new(const char *directory, ifm_spool **out, ifm_error *err)
 void ifm_spool_free(ifm_spool *self);
 
 /* Appends a copy of the record (which must have a wire). From one thread. Errors: IO (a full
- * disk), sticky: everything after fails the same way, what is there stays readable. */
+ * disk), sticky: everything after fails the same way; the records that were written before
+ * stay readable, and are counted anew when a reader is made. NO_MEMORY. */
 ifm_status ifm_spool_append(ifm_spool *self, const ifm_record *record, ifm_error *err);
 
-/* Appends the bytes of another spool, as ifm_spool_read_raw gave them. */
+/* Appends the bytes of another spool of the same build, as ifm_spool_read_raw gave them.
+ * Errors: as above, and FORMAT when they do not end with a record's end. */
 ifm_status ifm_spool_append_raw(ifm_spool *self, const void *bytes, size_t n,
                                 ifm_error *err);
 
 size_t ifm_spool_count(const ifm_spool *self);
 int64_t ifm_spool_bytes(const ifm_spool *self);
-/* Bytes of memory that the spool takes at most, whatever it holds. */
+/* Bytes of memory that the spool and one reader take, whatever they hold: blocks, and
+ * room for the largest record. */
 size_t ifm_spool_memory_bytes(const ifm_spool *self);
 /* Times that append had to wait for the disk. */
 int64_t ifm_spool_waits(const ifm_spool *self);
 
-/* Reading, any number of times, also while nothing is appended. */
+/* Reading, any number of times: what had been appended when the reader was made. */
 typedef struct ifm_spool_reader ifm_spool_reader;
 
 ifm_status ifm_spool_reader_new(ifm_spool *self, ifm_spool_reader **out, ifm_error *err);
@@ -44,7 +46,8 @@ void ifm_spool_reader_free(ifm_spool_reader *self);
  * error. */
 ifm_status ifm_spool_next(ifm_spool_reader *self, const ifm_record **record,
                           ifm_error *err);
-/* Raw bytes, whole records, at most `cap`: for sending elsewhere. *n 0 at the end. */
+/* Raw bytes, whole records, at most `cap`: for sending elsewhere. *n 0 at the end. Errors:
+ * IO; LIMIT: the next record alone is larger, *n says how large; nothing is taken. */
 ifm_status ifm_spool_read_raw(ifm_spool_reader *self, void *bytes, size_t cap, size_t *n,
                               ifm_error *err);
 
