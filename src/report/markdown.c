@@ -21,18 +21,6 @@ static void put_code(ifm_buffer *out, const char *text, size_t n, size_t columns
     ifm_buffer_deinit(&line);
 }
 
-/* Text from files and systems as words, wherever it stands: nothing in it is markup. */
-static void put_plain(ifm_buffer *out, const char *text)
-{
-    ifm_buffer line = {0};
-    text = text != NULL ? text : "unknown";
-    ifm_text_one_line(&line, text, strlen(text), 2000, true);
-    for (const char *c = ifm_buffer_text(&line); *c != '\0'; c++)
-        ifm_buffer_printf(out, "%s%c", strchr("\\`*_|<>[]#&~", *c) != NULL ? "\\" : "",
-                          *c);
-    ifm_buffer_deinit(&line);
-}
-
 static void put_number(ifm_buffer *out, int n, const char *thing)
 {
     ifm_buffer_printf(out, "%d %s%s", n, thing, n == 1 ? "" : "s");
@@ -42,28 +30,28 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
 {
     const ifm_target_facts *t = &run->target;
     ifm_buffer_puts(out, "| | |\n| --- | --- |\n| model | ");
-    put_plain(out, t->model_name);
+    ifm_text_markdown(out, t->model_name);
     ifm_buffer_puts(out, ", ");
-    put_plain(out, t->model_family);
+    ifm_text_markdown(out, t->model_family);
     ifm_buffer_printf(out, ", %s parameters, ",
                       ifm_word_count((double)t->parameters).text);
-    put_plain(out, t->model_dtype);
+    ifm_text_markdown(out, t->model_dtype);
     ifm_buffer_printf(out, ", %s of weights |\n| engine | Inferometer %s, ",
                       ifm_word_bytes((double)t->weight_bytes).text, IFM_VERSION);
-    put_plain(out, t->kind);
+    ifm_text_markdown(out, t->kind);
     ifm_buffer_puts(out, " on ");
-    put_plain(out, t->device);
+    ifm_text_markdown(out, t->device);
     ifm_buffer_puts(out, ", ");
     put_number(out, t->threads, "thread");
     ifm_buffer_puts(out, ", ");
-    put_plain(out, t->kernels);
+    ifm_text_markdown(out, t->kernels);
     ifm_buffer_puts(out, t->exact > 0 ? " kernels, exact" : " kernels");
     ifm_buffer_puts(out, " |\n| host | ");
-    put_plain(out, run->host.cpu);
+    ifm_text_markdown(out, run->host.cpu);
     ifm_buffer_puts(out, ", ");
     put_number(out, run->host.cores, "core");
     ifm_buffer_puts(out, ", ");
-    put_plain(out, run->host.kernel);
+    ifm_text_markdown(out, run->host.kernel);
     ifm_buffer_puts(out, " |\n");
 }
 
@@ -177,7 +165,7 @@ static void put_conclusion(ifm_buffer *out, const ifm_run *run, double speed)
     for (size_t i = 0; i < run->n_warnings; i++) {
         ifm_buffer_printf(out,
                           "- %s: ", run->warnings[i].spoils ? "**spoiled**" : "warning");
-        put_plain(out, run->warnings[i].message);
+        ifm_text_markdown(out, run->warnings[i].message);
         ifm_buffer_puts(out, "\n");
     }
     ifm_buffer_printf(out, "- verdict: **%s**\n",
@@ -206,9 +194,9 @@ static void put_ratios(ifm_buffer *out, const ifm_run *base, const ifm_run *run)
 {
     const ifm_agreement tokens = ifm_compare_tokens(base, run);
     ifm_buffer_puts(out, "\n## ");
-    put_plain(out, run->target.kind);
+    ifm_text_markdown(out, run->target.kind);
     ifm_buffer_puts(out, " ÷ ");
-    put_plain(out, base->target.kind);
+    ifm_text_markdown(out, base->target.kind);
     ifm_buffer_puts(out, "\n\n| | cold | 95% interval | warm | 95% interval |\n"
                          "| --- | ---: | ---: | ---: | ---: |\n");
     for (int m = 0; m < IFM_METRIC_COUNT; m++) {
@@ -240,7 +228,7 @@ ifm_status ifm_report_markdown(const ifm_run *runs, size_t n, FILE *out, ifm_err
     for (size_t k = 0; k < n && st == IFM_OK; k++) {
         if (n > 1) {
             ifm_buffer_puts(&text, k > 0 ? "\n## " : "## ");
-            put_plain(&text, runs[k].target.kind);
+            ifm_text_markdown(&text, runs[k].target.kind);
             ifm_buffer_puts(&text, "\n\n");
         }
         st = put_run(&text, &runs[k], err);

@@ -215,6 +215,17 @@ void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t colum
     }
 }
 
+void ifm_text_markdown(ifm_buffer *out, const char *text)
+{
+    ifm_buffer line = {0};
+    text = text != NULL ? text : "unknown";
+    ifm_text_one_line(&line, text, strlen(text), 2000, true);
+    for (const char *c = ifm_buffer_text(&line); *c != '\0'; c++)
+        ifm_buffer_printf(out, "%s%c", strchr("\\`*_|<>[]#&~", *c) != NULL ? "\\" : "",
+                          *c);
+    ifm_buffer_deinit(&line);
+}
+
 void ifm_text_lengths(ifm_buffer *out, const int32_t *lengths, size_t n)
 {
     enum { SHOWN = 16 };

@@ -44,6 +44,10 @@ void ifm_text_one_line(ifm_buffer *out, const char *text, size_t n, size_t colum
 /* Characters (code points) of UTF-8 text. */
 size_t ifm_text_columns(const char *text);
 
+/* Appends text from files and systems as words of Markdown, wherever it stands: nothing in
+ * it is markup. "unknown" for NULL. */
+void ifm_text_markdown(ifm_buffer *out, const char *text);
+
 /* "6", or "3, 6, 11": at most sixteen of the lengths of a batch, then how many more. */
 void ifm_text_lengths(ifm_buffer *out, const int32_t *lengths, size_t n);
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "golden.h"
 #include "inferometer/inferometer.h"
 #include "report/report.h"
 #include "report/text.h"
@@ -33,37 +34,6 @@ static char *report(const ifm_run *run, const ifm_report_style *style)
         assert_int_equal(ifm_report_markdown(run, 1, out, &err), IFM_OK);
     fclose(out);
     return text;
-}
-
-/* Compares with tests/unit/golden/NAME; of a difference it says the first line. */
-static void assert_golden(const char *name, const char *text)
-{
-    char path[1024], stored[16384];
-    snprintf(path, sizeof path, "%s/tests/unit/golden/%s", getenv("IFM_SOURCE_ROOT"),
-             name);
-    if (getenv("IFM_UPDATE_GOLDEN") != NULL) {
-        FILE *out = fopen(path, "wb");
-        assert_non_null(out);
-        fputs(text, out);
-        assert_int_equal(fclose(out), 0);
-        return;
-    }
-    FILE *in = fopen(path, "rb");
-    if (in == NULL)
-        fail_msg("%s is missing", path);
-    size_t n = fread(stored, 1, sizeof stored - 1, in);
-    stored[n] = '\0';
-    fclose(in);
-    size_t line = 0, i = 0;
-    for (size_t k = 0; text[k] != '\0' && text[k] == stored[k]; k++)
-        if (text[k] == '\n') {
-            line++;
-            i = k + 1;
-        }
-    if (strcmp(text, stored) != 0)
-        fail_msg("%s, line %zu:\n%.*s\ninstead of\n%.*s", name, line + 1,
-                 (int)strcspn(text + i, "\n"), text + i, (int)strcspn(stored + i, "\n"),
-                 stored + i);
 }
 
 static void reports_are_as_stored(void **state)
