@@ -180,6 +180,29 @@ static void put_section(ifm_page *p, const char *title, const char *rest)
                       rest, ifm_page_plain(p));
 }
 
+static void put_note(ifm_page *p, const char *text)
+{
+    ifm_buffer_printf(&p->out, "  %s", ifm_page_dim(p));
+    ifm_page_wrapped(p, text, 2);
+    if (p->colour && p->out.length > 0) {
+        p->out.length--;
+        ifm_buffer_printf(&p->out, "%s\n", ifm_page_plain(p));
+    }
+}
+
+/* What a dash in the table above stands for. */
+static void put_missing(load_page *l, const ifm_load_row *rows, size_t n)
+{
+    ifm_buffer text = {0};
+    ifm_load_text_missing(&text, l->summary, rows, n);
+    if (text.length > 0) {
+        ifm_buffer_printf(&text, "; with fewer there is nothing to tell it from (%s)",
+                          l->page.unicode ? "—" : "-");
+        put_note(&l->page, ifm_buffer_text(&text));
+    }
+    ifm_buffer_deinit(&text);
+}
+
 static void put_table(load_page *l, const char *title, const char *what,
                       const ifm_load_row *rows, size_t n)
 {
@@ -193,16 +216,7 @@ static void put_table(load_page *l, const char *title, const char *what,
     put_table_head(p);
     for (size_t i = 0; i < n; i++)
         put_row(p, &rows[i], &l->summary->metric[rows[i].metric], &scale);
-}
-
-static void put_note(ifm_page *p, const char *text)
-{
-    ifm_buffer_printf(&p->out, "  %s", ifm_page_dim(p));
-    ifm_page_wrapped(p, text, 2);
-    if (p->colour && p->out.length > 0) {
-        p->out.length--;
-        ifm_buffer_printf(&p->out, "%s\n", ifm_page_plain(p));
-    }
+    put_missing(l, rows, n);
 }
 
 static void put_latency(load_page *l)
@@ -211,21 +225,12 @@ static void put_latency(load_page *l)
     ifm_load_row rows[IFM_LOAD_ROWS], parts[IFM_LOAD_PARTS];
     const size_t n = ifm_load_rows(l->summary, rows),
                  n_parts = ifm_load_parts(l->summary, parts);
-    ifm_buffer text = {0};
     put_table(l, "Latency", "from the moment a request was due", rows, n);
-    if (n > 0)
-        ifm_load_text_missing(&text, l->summary, rows, n);
-    if (text.length > 0) {
-        ifm_buffer_printf(&text, "; with fewer there is nothing to tell it from (%s)",
-                          p->unicode ? "—" : "-");
-        put_note(p, ifm_buffer_text(&text));
-    }
     if (n > 0 && l->summary->metric[IFM_LOAD_TPOT].n == 0)
         put_note(p, l->load->plan.stream
                         ? "one token has no TPOT and no ITL: both need two"
                         : "an answer that is not streamed comes in one piece: it has no "
                           "TPOT and no ITL");
-    ifm_buffer_deinit(&text);
     put_table(l, "On the way", "parts of the time to the first token", parts, n_parts);
 }
 
