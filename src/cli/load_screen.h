@@ -12,7 +12,7 @@ typedef struct ifm_load_screen {
     bool drawn;      /* in place, on a terminal */
     bool lines;      /* not on a terminal: plain lines */
     int n_lines;     /* that stand on the terminal now */
-    int64_t last_ns; /* when something was shown; -1: nothing yet */
+    int64_t last_ns; /* when something was shown */
     ifm_live live;
 } ifm_load_screen;
 

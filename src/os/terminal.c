@@ -22,6 +22,14 @@ int ifm_terminal_width(FILE *stream, int otherwise)
     return size.ws_col;
 }
 
+int ifm_terminal_height(FILE *stream, int otherwise)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_row == 0)
+        return otherwise;
+    return size.ws_row;
+}
+
 bool ifm_terminal_colour(FILE *stream)
 {
     const char *no = getenv("NO_COLOR");

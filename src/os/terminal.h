@@ -10,6 +10,8 @@ bool ifm_terminal_is(FILE *stream);
 
 /* Columns of the terminal behind `stream`; `otherwise` when there is none. */
 int ifm_terminal_width(FILE *stream, int otherwise);
+/* And its lines. */
+int ifm_terminal_height(FILE *stream, int otherwise);
 
 /* Whether to write colour: a terminal, and the person did not set NO_COLOR
  * (https://no-color.org: any value but the empty one). */

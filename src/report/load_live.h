@@ -12,7 +12,7 @@
 
 /* Counts of a moment: rates are differences between now and some seconds ago. */
 typedef struct ifm_live_moment {
-    int64_t t_ns, done, output_tokens;
+    int64_t t_ns, done, output_tokens, events;
 } ifm_live_moment;
 
 enum { IFM_LIVE_MOMENTS = 16 };
