@@ -49,6 +49,16 @@ void ifm_buffer_append(ifm_buffer *self, const void *bytes, size_t n)
     self->data[self->length] = '\0';
 }
 
+char *ifm_buffer_extend(ifm_buffer *self, size_t n)
+{
+    if (!reserve(self, n))
+        return NULL;
+    char *room = self->data + self->length;
+    self->length += n;
+    self->data[self->length] = '\0';
+    return room;
+}
+
 void ifm_buffer_puts(ifm_buffer *self, const char *text)
 {
     ifm_buffer_append(self, text, strlen(text));

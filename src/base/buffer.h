@@ -23,6 +23,9 @@ typedef struct ifm_buffer {
 void ifm_buffer_deinit(ifm_buffer *self);
 void ifm_buffer_clear(ifm_buffer *self);
 void ifm_buffer_append(ifm_buffer *self, const void *bytes, size_t n);
+/* Makes it n bytes longer, for the caller to write them (and a NUL behind them); NULL
+ * without memory. */
+char *ifm_buffer_extend(ifm_buffer *self, size_t n);
 void ifm_buffer_puts(ifm_buffer *self, const char *text);
 void ifm_buffer_printf(ifm_buffer *self, const char *format, ...) IFM_PRINTF(2, 3);
 /* The text, "" when empty; borrowed until the next append. */

@@ -1,8 +1,9 @@
 #include "format/scan.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64 };
+enum { MAX_DEPTH = 64, REPLACEMENT = 0xfffd };
 
 void ifm_scan_init(ifm_scan *self, const char *text, size_t n_bytes)
 {
@@ -117,24 +118,34 @@ static bool take_hex(ifm_scan *self, uint32_t *value)
     return true;
 }
 
+static bool no_character(ifm_scan *self, uint32_t *code, const char *expected)
+{
+    *code = REPLACEMENT;
+    return self->lenient || fail(self, expected);
+}
+
 /* \uXXXX, after the u; surrogates come in pairs. */
 static bool take_code_point(ifm_scan *self, uint32_t *code)
 {
+    static const char expected[] = "a pair of surrogates";
     if (!take_hex(self, code))
         return false;
     if (*code == 0)
-        return fail(self, "no NUL in a string");
+        return no_character(self, code, "no NUL in a string");
     if (*code < 0xd800 || *code > 0xdfff)
         return true;
     uint32_t low;
     if (*code > 0xdbff || self->end - self->at < 2 || self->at[0] != '\\' ||
         self->at[1] != 'u')
-        return fail(self, "a pair of surrogates");
+        return no_character(self, code, expected);
+    const char *second = self->at;
     self->at += 2;
     if (!take_hex(self, &low))
         return false;
-    if (low < 0xdc00 || low > 0xdfff)
-        return fail(self, "a pair of surrogates");
+    if (low < 0xdc00 || low > 0xdfff) {
+        self->at = second; /* which stands for itself */
+        return no_character(self, code, expected);
+    }
     *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
     return true;
 }
@@ -173,6 +184,26 @@ static bool take_escape(ifm_scan *self, char out[4], size_t *n)
     return true;
 }
 
+/* Bytes of s[n] in front of the first that needs a look: a quote, a backslash, a control
+ * character, one outside of ASCII. Eight at a time, as most of a text is of no interest. */
+static size_t plain_length(const char *s, size_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    size_t i = 0;
+    for (uint64_t word; n - i >= 8; i += 8) {
+        memcpy(&word, s + i, 8);
+        const uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+        /* A high bit for bytes that are zero after the exclusive or, or below 0x20; it may
+         * also appear in front of one, never without one. */
+        if (((word | (word - ones * 0x20) | (quote - ones) | (slash - ones)) & high) != 0)
+            break;
+    }
+    while (i < n && (unsigned char)s[i] >= 0x20 && (unsigned char)s[i] < 0x80 &&
+           s[i] != '"' && s[i] != '\\')
+        i++;
+    return i;
+}
+
 bool ifm_scan_string(ifm_scan *self, char *out, size_t cap, size_t *n)
 {
     size_t length = 0;
@@ -181,10 +212,12 @@ bool ifm_scan_string(ifm_scan *self, char *out, size_t cap, size_t *n)
     while (self->at < self->end && *self->at != '"') {
         char escaped[4];
         const char *piece = self->at;
-        size_t n_piece;
-        if ((unsigned char)*piece < 0x20)
+        size_t n_piece = plain_length(piece, (size_t)(self->end - piece));
+        if (n_piece > 0) {
+            self->at += n_piece;
+        } else if ((unsigned char)*piece < 0x20) {
             return fail(self, "no control character in a string");
-        if (*piece == '\\') {
+        } else if (*piece == '\\') {
             self->at++;
             if (!take_escape(self, escaped, &n_piece))
                 return false;
@@ -314,6 +347,59 @@ static bool skip_value(ifm_scan *self, int depth)
             return self->error == NULL && skip_number(self);
         return fail(self, "a value");
     }
+}
+
+bool ifm_scan_name(ifm_scan *self, const char **name, size_t *n)
+{
+    *name = ifm_scan_peek(self) == '"' ? self->at + 1 : "";
+    if (!ifm_scan_string(self, NULL, 0, NULL))
+        return false;
+    *n = (size_t)(self->at - 1 - *name);
+    return ifm_scan_take(self, ':');
+}
+
+/* Up to 18 digits as a whole number; further ones only move the point. */
+static const char *read_digits(const char *at, const char *end, int64_t *whole,
+                               int64_t *exponent, int step)
+{
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        if (*whole < INT64_C(100000000000000000)) {
+            *whole = *whole * 10 + (*at - '0');
+            *exponent -= step;
+        } else {
+            *exponent += 1 - step;
+        }
+    }
+    return at;
+}
+
+bool ifm_scan_real(ifm_scan *self, double *value)
+{
+    const char *at = ifm_scan_peek(self) != '\0' ? self->at : NULL;
+    *value = 0;
+    if (at == NULL || (*at != '-' && !is_digit(self)))
+        return fail(self, "a number");
+    if (!skip_number(self))
+        return false;
+    const bool negative = *at == '-';
+    int64_t whole = 0, exponent = 0, given = 0, unused = 0;
+    at = read_digits(negative ? at + 1 : at, self->at, &whole, &exponent, 0);
+    if (at < self->at && *at == '.')
+        at = read_digits(at + 1, self->at, &whole, &exponent, 1);
+    if (at < self->at) { /* an exponent */
+        const bool down = at[1] == '-';
+        (void)read_digits(at + 1 + (at[1] == '-' || at[1] == '+'), self->at, &given,
+                          &unused, 0);
+        exponent += down ? -given : given;
+    }
+    double scaled = (double)whole;
+    if (whole != 0 && exponent < -308) /* whose power of ten would be 0 by itself */
+        scaled = scaled / 1e300 / pow(10, (double)(-exponent - 300));
+    else if (whole != 0 && exponent != 0)
+        scaled = exponent < 0 ? scaled / pow(10, (double)-exponent)
+                              : scaled * pow(10, (double)exponent);
+    *value = negative ? -scaled : scaled;
+    return true;
 }
 
 bool ifm_scan_skip(ifm_scan *self)

@@ -14,6 +14,10 @@
 typedef struct ifm_scan {
     const char *begin, *at, *end; /* borrowed text */
     const char *error; /* what was expected at `at`; static; NULL: fine so far */
+    /* Set by the caller, for text that is only shown: escapes that RFC 8259 allows and that
+     * stand for no character (\u0000, half of a surrogate pair) become U+FFFD instead of an
+     * error. */
+    bool lenient;
 } ifm_scan;
 
 void ifm_scan_init(ifm_scan *self, const char *text, size_t n_bytes);
@@ -34,6 +38,14 @@ bool ifm_scan_more(ifm_scan *self, char close, bool first);
  * out may be NULL to skip it. No more bytes are written than the string has in the text,
  * the quotes for the NUL. Strings that hold a NUL are refused. */
 bool ifm_scan_string(ifm_scan *self, char *out, size_t cap, size_t *n);
+
+/* Takes the name of a member and its colon. *name[*n] is borrowed from the text, as it is
+ * written there: escapes are not resolved, so that a name with some is no known one. */
+bool ifm_scan_name(ifm_scan *self, const char **name, size_t *n);
+
+/* Takes a number of any form; exact up to 2^53, else to 15 digits; ±infinity past double's
+ * range. */
+bool ifm_scan_real(ifm_scan *self, double *value);
 
 /* Takes a whole number ≥ 0, below 2^63, without fraction or exponent. */
 bool ifm_scan_natural(ifm_scan *self, int64_t *value);

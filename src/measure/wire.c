@@ -69,7 +69,7 @@ size_t ifm_wire_token_pieces(const ifm_wire *self)
 {
     size_t n = 0;
     for (size_t i = 0; i < self->n_pieces; i++)
-        n += self->pieces[i].kind <= IFM_PIECE_TOOL;
+        n += self->pieces[i].tokens != 0;
     return n;
 }
 

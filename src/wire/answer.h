@@ -12,8 +12,8 @@ typedef struct ifm_answer ifm_answer;
 
 typedef struct ifm_answer_options {
     bool chat;
-    bool stream;                    /* asked for; what came is told by content_type */
-    const ifm_tokenizer *tokenizer; /* NULL: none */
+    bool stream;              /* asked for; what came is told by content_type */
+    ifm_tokenizer *tokenizer; /* counts where the server does not; NULL: none */
     void (*on_piece)(void *user, void *request, const ifm_piece *piece); /* may be NULL */
     void *user, *request;
 } ifm_answer_options;

@@ -33,7 +33,7 @@ typedef struct ifm_client_options {
     int64_t connect_timeout_ns; /* 0: 10 s */
     int32_t retries;    /* of 429 and 503, after Retry-After (else 0.5, 1, 2 … s) */
     size_t connections; /* the most at once that are expected: sizes the pool */
-    const ifm_tokenizer *tokenizer; /* counts tokens where the server does not; NULL */
+    ifm_tokenizer *tokenizer; /* counts tokens where the server does not; NULL */
     /* Called once per token piece, for a live view; may be NULL. t is after due. */
     void (*on_piece)(void *user, void *request, const ifm_piece *piece);
     /* Called once per request, whatever became of it, inside ifm_client_serve: `record` is
