@@ -1,0 +1,287 @@
+#include "drive/ranks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "drive/ranks_inner.h"
+
+ifm_status ifm_ranks_new(const ifm_ranks_ops *ops, void *group,
+                         const ifm_ranks_place *place, ifm_ranks **out, ifm_error *err)
+{
+    ifm_ranks *self = calloc(1, sizeof *self);
+    if (self != NULL)
+        self->peers = calloc((size_t)place->size, sizeof *self->peers);
+    if (self == NULL || self->peers == NULL) {
+        free(self);
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "%d ranks: no memory", place->size);
+    }
+    self->ops = ops;
+    self->group = group;
+    self->place = *place;
+    self->pumped = ifm_ranks_now(self);
+    *out = self;
+    return IFM_OK;
+}
+
+static bool somebody_lost(const ifm_ranks *self)
+{
+    for (int32_t r = 0; r < self->place.size; r++)
+        if (self->peers[r].lost)
+            return true;
+    return false;
+}
+
+void ifm_ranks_close(ifm_ranks *self)
+{
+    if (self == NULL)
+        return;
+    if (self->place.rank == 0 && !self->finished)
+        ifm_ranks_send_all(self, IFM_RANKS_QUIT, NULL, 0);
+    const bool told = self->place.rank == 0 || !self->bye_came || self->bye.whole;
+    self->ops->leave(self->group, told && !self->broken && !somebody_lost(self));
+    for (int32_t r = 0; r < self->place.size; r++)
+        free(self->peers[r].totals);
+    free(self->peers);
+    free(self->gift);
+    free(self);
+}
+
+int32_t ifm_ranks_rank(const ifm_ranks *self)
+{
+    return self != NULL ? self->place.rank : 0;
+}
+
+int32_t ifm_ranks_size(const ifm_ranks *self)
+{
+    return self != NULL ? self->place.size : 1;
+}
+
+void ifm_ranks_describe(const ifm_ranks *self, char *text, size_t size)
+{
+    snprintf(text, size, "rank %d of %d%s%s%s", ifm_ranks_rank(self),
+             ifm_ranks_size(self), self != NULL ? " (" : "",
+             self != NULL ? self->place.host : "", self != NULL ? ")" : "");
+}
+
+bool ifm_ranks_mine(const ifm_ranks *self, int64_t i)
+{
+    return i % ifm_ranks_size(self) == ifm_ranks_rank(self);
+}
+
+int64_t ifm_ranks_global(const ifm_ranks *self, int64_t k)
+{
+    return k * ifm_ranks_size(self) + ifm_ranks_rank(self);
+}
+
+int64_t ifm_ranks_share(const ifm_ranks *self, int64_t n)
+{
+    const int64_t size = ifm_ranks_size(self);
+    return n / size + (ifm_ranks_rank(self) < n % size ? 1 : 0);
+}
+
+/* ---- messages ------------------------------------------------------------------------ */
+
+ifm_time ifm_ranks_now(const ifm_ranks *self)
+{
+    return self->ops->now != NULL ? self->ops->now(self->group) : ifm_time_now();
+}
+
+void ifm_ranks_send(ifm_ranks *self, int32_t to, ifm_ranks_tag tag, const void *bytes,
+                    size_t n)
+{
+    ifm_error err = {0};
+    if (self->ops->send(self->group, to, (int32_t)tag, bytes, n, &err) != IFM_OK) {
+        self->broken = true; /* the group cannot be left in good order any more */
+        if (self->place.rank == 0)
+            self->peers[to].lost = true;
+    }
+}
+
+void ifm_ranks_send_all(ifm_ranks *self, ifm_ranks_tag tag, const void *bytes, size_t n)
+{
+    for (int32_t r = 1; r < self->place.size; r++)
+        if (!self->peers[r].lost)
+            ifm_ranks_send(self, r, tag, bytes, n);
+}
+
+/* A message of fixed size into its place, and a flag that it came. A message of another
+ * size is of another build, which ifm_ranks_agree has ruled out: dropped. */
+static void note(const ifm_ranks_message *message, void *into, size_t size, bool *came)
+{
+    if (message->n != size)
+        return;
+    memcpy(into, message->bytes, size);
+    *came = true;
+}
+
+static void take_gift(ifm_ranks *self, const ifm_ranks_message *message)
+{
+    char *copy = malloc(message->n > 0 ? message->n : 1);
+    if (copy == NULL)
+        return; /* whoever waits for it says that it did not come */
+    memcpy(copy, message->bytes, message->n);
+    free(self->gift);
+    self->gift = copy;
+    self->n_gift = message->n;
+    self->gift_came = true;
+}
+
+static void answer_ping(ifm_ranks *self, const ifm_ranks_message *message)
+{
+    ifm_ranks_ping_message ping = {0};
+    bool came = false;
+    note(message, &ping, sizeof ping, &came);
+    ping.clock_ns = ifm_ranks_now(self).ns;
+    ifm_ranks_send(self, 0, IFM_RANKS_PONG, &ping, sizeof ping);
+    self->awake_until = (ifm_time){ping.clock_ns + 2000000};
+}
+
+static void take_totals(ifm_ranks_peer *peer, const ifm_ranks_message *message)
+{
+    if (peer->totals == NULL)
+        peer->totals = malloc(sizeof *peer->totals);
+    bool came = false;
+    if (peer->totals != NULL)
+        note(message, peer->totals, sizeof *peer->totals, &came);
+}
+
+static void take_chunk(ifm_ranks *self, ifm_ranks_peer *peer,
+                       const ifm_ranks_message *message)
+{
+    if (self->into == NULL || peer->lost || self->merged != IFM_OK)
+        return;
+    const size_t before = ifm_spool_count(self->into);
+    self->merged = ifm_spool_append_raw(self->into, message->bytes, message->n,
+                                        &self->merge_error);
+    peer->received += (int64_t)(ifm_spool_count(self->into) - before);
+    if (self->merged == IFM_OK)
+        ifm_ranks_send(self, message->from, IFM_RANKS_MORE, NULL, 0);
+}
+
+/* What ranks say to rank 0. */
+static void dispatch_to_first(ifm_ranks *self, const ifm_ranks_message *message)
+{
+    ifm_ranks_peer *peer = &self->peers[message->from];
+    bool came = false;
+    switch (message->tag) {
+    case IFM_RANKS_AGREE:
+        note(message, &peer->agree, sizeof peer->agree, &peer->agreed);
+        break;
+    case IFM_RANKS_PONG:
+        note(message, &self->pong, sizeof self->pong, &came);
+        self->pong_at = ifm_ranks_now(self);
+        break;
+    case IFM_RANKS_BEAT:
+        note(message, &peer->beat, sizeof peer->beat, &came);
+        break;
+    case IFM_RANKS_TOTALS:
+        take_totals(peer, message);
+        break;
+    case IFM_RANKS_DONE:
+        note(message, &peer->result, sizeof peer->result, &peer->done);
+        break;
+    case IFM_RANKS_CHUNK:
+        take_chunk(self, peer, message);
+        break;
+    case IFM_RANKS_END:
+        note(message, &peer->end, sizeof peer->end, &peer->ended);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What rank 0 says to ranks. */
+static void dispatch_from_first(ifm_ranks *self, const ifm_ranks_message *message)
+{
+    switch (message->tag) {
+    case IFM_RANKS_VERDICT:
+        note(message, &self->verdict, sizeof self->verdict, &self->verdict_came);
+        break;
+    case IFM_RANKS_GIFT:
+        take_gift(self, message);
+        break;
+    case IFM_RANKS_PING:
+        answer_ping(self, message);
+        break;
+    case IFM_RANKS_START:
+        note(message, &self->start_at, sizeof self->start_at, &self->start_came);
+        break;
+    case IFM_RANKS_CANCEL:
+        self->cancel_came = true;
+        break;
+    case IFM_RANKS_HAND:
+        note(message, &self->hand, sizeof self->hand, &self->hand_came);
+        break;
+    case IFM_RANKS_MORE:
+        self->may_send++;
+        break;
+    case IFM_RANKS_REDUCE:
+        self->reduce_came = true;
+        break;
+    case IFM_RANKS_BYE:
+        note(message, &self->bye, sizeof self->bye, &self->bye_came);
+        break;
+    case IFM_RANKS_QUIT:
+        self->quit_came = true;
+        break;
+    default:
+        break;
+    }
+}
+
+bool ifm_ranks_pump(ifm_ranks *self)
+{
+    ifm_ranks_message message;
+    if (!self->ops->receive(self->group, &message))
+        return false;
+    if (message.from < 0 || message.from >= self->place.size)
+        return true;
+    self->peers[message.from].heard = ifm_ranks_now(self);
+    if (self->place.rank == 0)
+        dispatch_to_first(self, &message);
+    else
+        dispatch_from_first(self, &message);
+    return true;
+}
+
+void ifm_ranks_breathe(ifm_ranks *self, int64_t nap_ns)
+{
+    bool any = false;
+    while (ifm_ranks_pump(self))
+        any = true;
+    if (any || ifm_ranks_now(self).ns < self->awake_until.ns)
+        return;
+    nanosleep(&(struct timespec){.tv_nsec = (long)nap_ns}, NULL);
+}
+
+static ifm_status fail_quit(const ifm_ranks *self, ifm_error *err)
+{
+    char me[128];
+    ifm_ranks_describe(self, me, sizeof me);
+    return ifm_fail(err, IFM_ERR_CHILD, "%s: rank 0 ended the load", me);
+}
+
+ifm_status ifm_ranks_await(ifm_ranks *self, const bool *flag, int64_t timeout_ns,
+                           const char *what, ifm_error *err)
+{
+    const ifm_time begin = ifm_ranks_now(self);
+    while (!*flag) {
+        if (self->quit_came)
+            return fail_quit(self, err);
+        if (ifm_time_between(begin, ifm_ranks_now(self)) > timeout_ns) {
+            self->broken = true;
+            return ifm_fail(err, IFM_ERR_CHILD,
+                            "rank %d (%s): nothing came from rank 0 for %.0f s: %s",
+                            self->place.rank, self->place.host, (double)timeout_ns / 1e9,
+                            what);
+        }
+        /* One message at a time: what follows is for whoever waits next. */
+        if (!ifm_ranks_pump(self) && ifm_ranks_now(self).ns >= self->awake_until.ns)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return IFM_OK;
+}
