@@ -154,8 +154,8 @@ static void take_chunk(ifm_ranks *self, ifm_ranks_peer *peer,
     if (self->into == NULL || peer->lost || self->merged != IFM_OK)
         return;
     const size_t before = ifm_spool_count(self->into);
-    self->merged = ifm_spool_append_raw(self->into, message->bytes, message->n,
-                                        &self->merge_error);
+    self->merged =
+        ifm_spool_append_raw(self->into, message->bytes, message->n, &self->merge_error);
     peer->received += (int64_t)(ifm_spool_count(self->into) - before);
     if (self->merged == IFM_OK)
         ifm_ranks_send(self, message->from, IFM_RANKS_MORE, NULL, 0);

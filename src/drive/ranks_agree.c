@@ -10,9 +10,9 @@
 #include "drive/ranks_inner.h"
 
 enum {
-    PINGS = 100,            /* of one rank, and no longer than */
-    PING_NS = 20000000,     /* this; yet at least */
-    PINGS_LEAST = 10,       /* these, within */
+    PINGS = 100,        /* of one rank, and no longer than */
+    PING_NS = 20000000, /* this; yet at least */
+    PINGS_LEAST = 10,   /* these, within */
     PINGS_MOST_NS = 500000000,
 };
 
@@ -175,8 +175,7 @@ void ifm_ranks_measure_clock(ifm_ranks *self, int32_t rank, ifm_clock_estimate *
     const ifm_time until = {begin.ns + PINGS_MOST_NS};
     *out = (ifm_clock_estimate){0};
     for (int i = 0; i < PINGS && !self->peers[rank].lost; i++) {
-        if (i >= PINGS_LEAST &&
-            ifm_time_between(begin, ifm_ranks_now(self)) > PING_NS)
+        if (i >= PINGS_LEAST && ifm_time_between(begin, ifm_ranks_now(self)) > PING_NS)
             break;
         if (!ping(self, rank, ++self->pings, until, out))
             break;

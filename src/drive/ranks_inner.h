@@ -54,6 +54,9 @@ enum {
 };
 
 #define IFM_RANKS_SECOND_NS INT64_C(1000000000)
+/* From the agreement on a start to the start: every rank must have heard of it. */
+#define IFM_RANKS_AHEAD_NS      (IFM_RANKS_SECOND_NS / 5)
+#define IFM_RANKS_AHEAD_EACH_NS INT64_C(100000) /* more, per rank */
 /* Other ranks prepare as long as rank 0, more or less. */
 #define IFM_RANKS_PATIENCE_NS (120 * IFM_RANKS_SECOND_NS)
 /* No beat for so long: dead. Rank 0 is given twice that. */
@@ -148,10 +151,13 @@ struct ifm_ranks {
     ifm_ranks_hand_message hand;
     ifm_ranks_bye_message bye;
     int64_t may_send; /* chunks that rank 0 has room for */
+    int64_t pings;    /* asked so far */
     ifm_ranks_ping_message pong;
     ifm_time pong_at;
     ifm_time awake_until; /* pings are coming: no naps */
 
+    ifm_time merging; /* rank 0: when all ranks had ended, and it began to merge */
+    ifm_time merged_at;
     /* Rank 0, while it merges. */
     ifm_spool *into; /* borrowed */
     ifm_status merged;

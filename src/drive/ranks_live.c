@@ -11,7 +11,8 @@ int64_t ifm_ranks_begun(const ifm_ranks_peer *peer)
 {
     if (peer->done)
         return peer->result.begun;
-    return peer->beat.begun;
+    const int64_t reported = peer->totals != NULL ? peer->totals->started : 0;
+    return peer->beat.begun > reported ? peer->beat.begun : reported;
 }
 
 void ifm_ranks_lose(ifm_ranks *self, int32_t rank)
@@ -37,16 +38,15 @@ static bool find_silent(ifm_ranks *self, ifm_time now)
     const int64_t limit =
         self->cancelled ? IFM_RANKS_HURRY_SILENCE_NS : IFM_RANKS_SILENCE_NS;
     if (self->place.rank != 0) {
-        const bool silent = ifm_time_between(self->peers[0].heard, now) >
-                            2 * IFM_RANKS_SILENCE_NS;
+        const bool silent =
+            ifm_time_between(self->peers[0].heard, now) > 2 * IFM_RANKS_SILENCE_NS;
         const bool new = silent && !self->peers[0].lost;
         self->peers[0].lost = self->peers[0].lost || silent;
         return new;
     }
     bool any = false;
     for (int32_t r = 1; r < self->place.size; r++) {
-        if (self->peers[r].lost ||
-            ifm_time_between(self->peers[r].heard, now) <= limit)
+        if (self->peers[r].lost || ifm_time_between(self->peers[r].heard, now) <= limit)
             continue;
         ifm_ranks_lose(self, r);
         any = true;
@@ -63,8 +63,8 @@ bool ifm_ranks_beat(ifm_ranks *self, int64_t begun)
     const int64_t interval =
         self->cancelled ? IFM_RANKS_HURRY_BEAT_NS : IFM_RANKS_BEAT_NS;
     if (ifm_time_between(self->beaten, now) >= interval) {
-        const ifm_ranks_beat_message beat = {
-            .t_ns = ifm_time_between(self->start, now), .begun = begun};
+        const ifm_ranks_beat_message beat = {.t_ns = ifm_time_between(self->start, now),
+                                             .begun = begun};
         if (self->place.rank == 0)
             ifm_ranks_send_all(self, IFM_RANKS_BEAT, &beat, sizeof beat);
         else
@@ -164,9 +164,9 @@ static const uint64_t *get_histogram(const uint64_t *at, ifm_histogram *histogra
 
 void ifm_ranks_to_numbers(const ifm_totals *totals, uint64_t numbers[IFM_RANKS_NUMBERS])
 {
-    const int64_t plain[] = {totals->planned,       totals->due,     totals->started,
-                             totals->in_flight,     totals->waiting, totals->output_tokens,
-                             totals->events,        totals->body_bytes};
+    const int64_t plain[] = {totals->planned,   totals->due,       totals->started,
+                             totals->in_flight, totals->waiting,   totals->output_tokens,
+                             totals->events,    totals->body_bytes};
     uint64_t *at = numbers;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         *at++ = (uint64_t)plain[i];
@@ -177,12 +177,11 @@ void ifm_ranks_to_numbers(const ifm_totals *totals, uint64_t numbers[IFM_RANKS_N
     put_histogram(at, &totals->lag);
 }
 
-void ifm_ranks_from_numbers(const uint64_t numbers[IFM_RANKS_NUMBERS],
-                            ifm_totals *totals)
+void ifm_ranks_from_numbers(const uint64_t numbers[IFM_RANKS_NUMBERS], ifm_totals *totals)
 {
-    int64_t *const plain[] = {&totals->planned,   &totals->due,     &totals->started,
-                              &totals->in_flight, &totals->waiting, &totals->output_tokens,
-                              &totals->events,    &totals->body_bytes};
+    int64_t *const plain[] = {
+        &totals->planned, &totals->due,           &totals->started, &totals->in_flight,
+        &totals->waiting, &totals->output_tokens, &totals->events,  &totals->body_bytes};
     const bool open_end = totals->planned < 0;
     const uint64_t *at = numbers;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
