@@ -86,8 +86,8 @@ typedef struct ifm_ranks_watch {
  * load->ranks is filled, own becomes the sum. Other ranks return when rank 0 has
  * everything.
  *
- * A rank that died: load->ranks[r].lost, a record with IFM_OUTCOME_LOST for each request
- * that it had begun, the warning "ranks-lost", run.incomplete. That is no error of this
+ * A rank that died: load->ranks[r].lost and lost_requests (which it had begun, as its last
+ * word said, and not handed over), the warning "ranks-lost", run.incomplete. That is no error of this
  * function. Errors: `st`; IO, NO_MEMORY (what was merged stays, run.incomplete); in other
  * ranks CHILD when rank 0 died.
  */
