@@ -76,23 +76,6 @@ static bool put_medians(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
     return true;
 }
 
-/* gnuplot labels only powers of ten by itself: too few for a range of one or two. */
-static void put_logarithmic(ifm_buffer *out, double low, double high)
-{
-    static const int within[2][4] = {{1, 2, 5, 0}, {1, 0}};
-    const int *steps = within[log10(high / low) > 2.5];
-    ifm_buffer_printf(out, "set logscale y\nset yrange [%.9g:%.9g]\nset ytics (", low,
-                      high);
-    const char *between = "";
-    for (double decade = pow(10, floor(log10(low))); decade < high; decade *= 10)
-        for (int i = 0; steps[i] != 0; i++)
-            if (steps[i] * decade > low && steps[i] * decade < high) {
-                ifm_buffer_printf(out, "%s%g", between, steps[i] * decade);
-                between = ", ";
-            }
-    ifm_buffer_puts(out, ")\n");
-}
-
 static void put_note_of_hidden(ifm_plot *plot, double low)
 {
     size_t hidden = count_below(plot, low);
@@ -123,7 +106,8 @@ static void put_axes(ifm_plot *plot, const ifm_scale *scale, double least, doubl
     ifm_buffer_printf(out, "set xtics %g\n",
                       fmax(1, ifm_plot_step((double)n_tokens, n_tokens <= 24 ? 24 : 14)));
     if (logarithmic) {
-        put_logarithmic(out, low / scale->ns_per_unit, most * 1.3 / scale->ns_per_unit);
+        ifm_plot_log_axis(out, 'y', low / scale->ns_per_unit,
+                          most * 1.3 / scale->ns_per_unit);
         put_note_of_hidden(plot, low);
     } else {
         ifm_plot_axis(out, 'y', 0, 1.1 * most / scale->ns_per_unit, 10);

@@ -111,6 +111,24 @@ void ifm_plot_axis(ifm_buffer *out, char axis, double low, double high, int most
                       axis, low, high, axis, step, axis, decimals);
 }
 
+void ifm_plot_log_axis(ifm_buffer *out, char axis, double low, double high)
+{
+    static const int within[2][4] = {{1, 2, 5, 0}, {1, 0}};
+    const int *steps = within[log10(high / low) > 2.5];
+    ifm_buffer_printf(
+        out,
+        "set logscale %c\nset format %c '%%g'\nset %crange [%.9g:%.9g]\nset %ctics (",
+        axis, axis, axis, low, high, axis);
+    const char *between = "";
+    for (double decade = pow(10, floor(log10(low))); decade < high; decade *= 10)
+        for (int i = 0; steps[i] != 0; i++)
+            if (steps[i] * decade > low && steps[i] * decade < high) {
+                ifm_buffer_printf(out, "%s%g", between, steps[i] * decade);
+                between = ", ";
+            }
+    ifm_buffer_puts(out, ")\n");
+}
+
 void ifm_plot_y_name(ifm_buffer *out, const char *name, const char *unit, double x,
                      double y)
 {

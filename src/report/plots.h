@@ -9,6 +9,9 @@
 /* The palette of Okabe and Ito (2008), told apart by colour-blind readers and in grey. */
 #define IFM_COLOUR_COLD "#0072b2"
 #define IFM_COLOUR_WARM "#d55e00"
+#define IFM_COLOUR_GOOD "#009e73"
+#define IFM_COLOUR_WAIT "#e69f00"
+#define IFM_COLOUR_BAD  "#cc3311"
 #define IFM_COLOUR_TEXT "#222222"
 #define IFM_COLOUR_GRID "#e2e2e2"
 
@@ -19,6 +22,8 @@ typedef struct ifm_plot {
     ifm_summary cold, warm;
     /* Of a sweep, which has no run: its points, and what stands below the picture. */
     const ifm_sweep *sweep;
+    /* Of a load: what was read of its spool for pictures (load_sketch.h). */
+    const struct ifm_load_sketch *sketch;
     const char *small_print;
     ifm_buffer
         script; /* data blocks, then drawing commands without terminal and output */
@@ -53,6 +58,9 @@ ifm_scale ifm_plot_scale(double x);
 /* The distance of tick marks, 1, 2 or 5 times a power of ten, so that a range gets at most
  * `most` of them. */
 double ifm_plot_step(double range, int most);
+/* A logarithmic axis with ticks at 1, 2 and 5 times powers of ten; gnuplot labels only
+ * powers of ten by itself: too few for a range of one or two. */
+void ifm_plot_log_axis(ifm_buffer *out, char axis, double low, double high);
 /* Range and tick marks of an axis ('x' or 'y'): at most `most` ticks from low to high, all
  * with as many decimals as their distance needs. */
 void ifm_plot_axis(ifm_buffer *out, char axis, double low, double high, int most);
