@@ -198,6 +198,7 @@ static ifm_status take_conversation(const parser *self, const json_t *messages)
     if (!json_is_array(messages) || json_array_size(messages) > TURNS_MOST)
         return fail(self, "\"conversations\" is no list of messages");
     ifm_item_turn *last = NULL;
+    self->item->recorded = true;
     json_array_foreach(messages, i, message)
     {
         const char *role = json_string_value(either(message, "from", "role"));

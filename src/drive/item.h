@@ -37,6 +37,7 @@ typedef struct ifm_item {
     int32_t input_tokens; /* Mooncake's input_length; 0: the turn has a text */
     const json_t *hashes; /* its hash_ids, checked; NULL: none */
     bool made;            /* Mooncake's: lengths to keep */
+    bool recorded;        /* ShareGPT's: turns with their answers */
 } ifm_item;
 
 /* A conversation without a message of a person is an item without turns (ShareGPT's files

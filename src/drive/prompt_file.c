@@ -187,7 +187,8 @@ static ifm_status take(ifm_prompt_file *self, sessions *all, size_t at, size_t n
     entry.turns = (int32_t)item.n_turns;
     entry.at_ns = item.at_ns;
     self->made = self->made || item.made;
-    self->chat = self->chat || item.n_turns > 1 ||
+    self->recorded = self->recorded || item.recorded;
+    self->chat = self->chat || (item.n_turns > 1 && !item.recorded) ||
                  (item.n_turns > 0 && item.turns[0].messages != NULL);
     if (item.n_turns == 0) {
         self->n_empty++;

@@ -31,6 +31,7 @@ typedef struct ifm_prompt_file {
     size_t n;
     int64_t *times; /* heap, [n] ns after the first; NULL: the file has no times */
     bool made;      /* Mooncake's: lengths, which are to be kept */
+    bool recorded;  /* ShareGPT's */
     bool chat;      /* some entry has messages, or several turns: made for chat */
     size_t n_empty; /* conversations without a message of a person, left out */
 } ifm_prompt_file;

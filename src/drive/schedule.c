@@ -71,7 +71,7 @@ static int64_t traced(const ifm_schedule *self)
     const ifm_schedule_options *o = &self->options;
     if ((uint64_t)self->index >= o->n_times)
         return INT64_MAX;
-    return ns_of((double)o->times[self->index] / o->speed / 1e9);
+    return ns_of((double)(o->times[self->index] - o->times[0]) / o->speed / 1e9);
 }
 
 static int64_t due(const ifm_schedule *self)

@@ -29,7 +29,7 @@ typedef struct ifm_schedule_options {
                           or from a hundredth of it when exponentially; 0: at once */
     ifm_ramp ramp;
     int64_t places;       /* 0: no limit */
-    const int64_t *times; /* TRACE: [n_times] ns, never falling; borrowed */
+    const int64_t *times; /* TRACE: [n_times] ns, never falling; the first is 0 */
     size_t n_times;
     double speed; /* TRACE: so many times as fast */
     uint64_t seed;
@@ -46,7 +46,7 @@ typedef struct ifm_schedule {
                        more. CLOSED: 0, it is due when a place is free */
 } ifm_schedule;
 
-/* The first request is due at 0 (TRACE: at the first time). */
+/* The first request is due at 0. */
 void ifm_schedule_init(ifm_schedule *self, const ifm_schedule_options *options);
 /* Goes on to the next request. */
 void ifm_schedule_advance(ifm_schedule *self);

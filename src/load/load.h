@@ -41,12 +41,16 @@ typedef struct ifm_load_plan {
     ifm_endpoint endpoint;
     bool stream;
     ifm_arrival arrival;
-    int64_t concurrency; /* places; 0: no limit */
-    double request_rate; /* per second; 0: none; INFINITY */
-    double burstiness;   /* 1: Poisson */
-    double ramp_s;       /* seconds over which rate or places rise to these; 0 */
-    int64_t n_prompts;   /* 0: no limit */
-    int64_t duration_ns; /* 0: no limit */
+    int64_t concurrency;   /* places; 0: no limit */
+    double request_rate;   /* per second; 0: none; INFINITY */
+    double burstiness;     /* 1: Poisson */
+    double ramp_s;         /* seconds over which rate or places rise to these; 0 */
+    bool ramp_exponential; /* else linearly */
+    double trace_speed;    /* TRACE: so many times as fast as recorded; 0: as recorded */
+    int64_t turns;         /* of a conversation, at most; 0: not given */
+    int64_t think_ns;      /* between them; -1: as the file says */
+    int64_t n_prompts;     /* 0: no limit */
+    int64_t duration_ns;   /* 0: no limit */
     int64_t n_warmup;
     char *input_len, *output_len; /* as the options said: "512", "normal:512,64" */
     char *prompts_path;

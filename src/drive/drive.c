@@ -1,0 +1,275 @@
+#include "drive/drive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "drive/loop.h"
+#include "drive/source.h"
+#include "os/rss.h"
+
+enum {
+    TICK_MS = 250,
+    WARMUP_TRACE_PLACES = 1, /* a trace says nothing about how to warm up */
+};
+
+/* ---- the plan of a phase ---------------------------------------------------------------- */
+
+static ifm_schedule_options schedule_of(const ifm_load_plan *plan,
+                                        const ifm_requests_source *source)
+{
+    const int64_t *times = ifm_requests_source_times(source);
+    return (ifm_schedule_options){
+        .arrival = plan->arrival,
+        .rate = plan->request_rate,
+        .burstiness = plan->burstiness,
+        .ramp_s = plan->ramp_s,
+        .ramp = plan->ramp_exponential ? IFM_RAMP_EXPONENTIAL : IFM_RAMP_LINEAR,
+        .places = plan->concurrency,
+        .times = times,
+        .n_times = times != NULL ? (size_t)ifm_requests_source_count(source) : 0,
+        .speed = plan->trace_speed > 0 ? plan->trace_speed : 1,
+        .seed = plan->seed,
+    };
+}
+
+static ifm_phase_plan measuring(const ifm_load_plan *plan,
+                                const ifm_requests_source *source)
+{
+    return (ifm_phase_plan){
+        .schedule = schedule_of(plan, source),
+        .step = 1,
+        .limit = plan->n_prompts > 0 ? plan->n_prompts : INT64_MAX,
+        .duration_ns = plan->duration_ns > 0 ? plan->duration_ns : INT64_MAX,
+    };
+}
+
+/* As measuring, at once at its full rate; random gaps of their own. */
+static ifm_phase_plan warming(const ifm_load_plan *plan,
+                              const ifm_requests_source *source)
+{
+    ifm_phase_plan phase = measuring(plan, source);
+    phase.warmup = true;
+    phase.limit = plan->n_warmup;
+    phase.duration_ns = INT64_MAX;
+    phase.schedule.ramp_s = 0;
+    phase.schedule.seed = ~plan->seed;
+    if (plan->arrival == IFM_ARRIVAL_TRACE) {
+        phase.schedule.arrival = IFM_ARRIVAL_CLOSED;
+        phase.schedule.places = WARMUP_TRACE_PLACES;
+    }
+    return phase;
+}
+
+/* ---- the loop's thread, and this one, which looks on -------------------------------------- */
+
+typedef struct job {
+    ifm_loop *loop;
+    const ifm_phase_plan *plan;
+    ifm_time begin;
+    int done_fd;
+} job;
+
+static void *run_loop(void *user)
+{
+    job *self = user;
+    ifm_loop_run(self->loop, self->plan, self->begin);
+    close(self->done_fd); /* who waits at the other end sees it */
+    return NULL;
+}
+
+/* Looks on until the loop has ended. */
+static void watch(const ifm_drive_options *options, ifm_loop *loop, int done_fd)
+{
+    struct pollfd fds[2] = {{done_fd, POLLIN, 0}, {options->cancel_fd, POLLIN, 0}};
+    ifm_totals *totals = malloc(sizeof *totals);
+    for (;;) {
+        const int n = poll(fds, 2, TICK_MS);
+        if (n < 0 && errno != EINTR)
+            break;
+        if (n > 0 && fds[0].revents != 0)
+            break;
+        if (n > 0 && fds[1].revents != 0) {
+            fds[1].fd = -1; /* once is enough */
+            atomic_store(&loop->cancelled, true);
+            ifm_loop_wake(loop);
+        }
+        if (totals != NULL && options->on_tick != NULL) {
+            ifm_loop_look(loop, totals);
+            options->on_tick(options->user, totals);
+        }
+    }
+    free(totals);
+}
+
+static ifm_status run_phase(const ifm_drive_options *options, ifm_loop *loop,
+                            const ifm_phase_plan *plan, ifm_time begin, ifm_error *err)
+{
+    int ends[2];
+    pthread_t thread;
+    if (pipe(ends) != 0)
+        return ifm_fail_errno(err, errno, "load: cannot make a pipe");
+    job one = {loop, plan, begin, ends[1]};
+    const int code = pthread_create(&thread, NULL, run_loop, &one);
+    if (code != 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return ifm_fail_errno(err, code, "load: cannot start a thread");
+    }
+    watch(options, loop, ends[0]);
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    return IFM_OK;
+}
+
+/* ---- setting up ---------------------------------------------------------------------------- */
+
+static ifm_status open_wake(ifm_loop *loop, ifm_error *err)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        return ifm_fail_errno(err, errno, "load: cannot make a pipe");
+    for (int i = 0; i < 2; i++) {
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    }
+    loop->wake_fd = ends[0];
+    loop->waker_fd = ends[1];
+    return IFM_OK;
+}
+
+/* So that no two runs have the same: time, process, an address. */
+static void make_run_id(uint8_t id[8])
+{
+    ifm_random random;
+    const uint64_t process = (uint64_t)getpid() << 40;
+    ifm_random_init(&random, (uint64_t)ifm_time_now().ns ^ process ^ (uintptr_t)id);
+    const uint64_t bits = ifm_random_u64(&random);
+    memcpy(id, &bits, 8);
+}
+
+static ifm_status set_up(const ifm_drive_options *options, ifm_loop *loop,
+                         ifm_load_run *load, ifm_error *err)
+{
+    const int64_t in_file = ifm_requests_source_count(options->source);
+    const bool ends = load->plan.arrival == IFM_ARRIVAL_TRACE;
+    ifm_client_options client = options->client;
+    client.on_piece = ifm_loop_on_piece;
+    client.on_done = ifm_loop_on_done;
+    client.user = loop;
+    const ifm_maker_options maker = {
+        .source = options->source,
+        .step = 1,
+        .end = ends && in_file > 0 ? in_file : INT64_MAX,
+        .wake = ifm_loop_wake,
+        .user = loop,
+    };
+    loop->load = load;
+    loop->unique = ifm_requests_source_unique(options->source);
+    make_run_id(loop->run_id);
+    ifm_status st = open_wake(loop, err);
+    if (st == IFM_OK)
+        st = ifm_spool_new(NULL, &load->spool, err);
+    if (st == IFM_OK)
+        st = ifm_client_new(&client, &loop->client, err);
+    if (st == IFM_OK)
+        st = ifm_maker_new(&maker, &loop->maker, err);
+    return st;
+}
+
+static void take_down(ifm_loop *loop)
+{
+    ifm_client_free(loop->client);
+    ifm_maker_free(loop->maker);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    if (loop->waker_fd >= 0)
+        close(loop->waker_fd);
+    ifm_loop_deinit(loop);
+    free(loop);
+}
+
+/* ---- the load -------------------------------------------------------------------------------- */
+
+static int64_t cpu_ns(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return ((int64_t)u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
+           ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+}
+
+static ifm_status run(const ifm_drive_options *options, ifm_loop *loop,
+                      ifm_load_run *load, ifm_error *err)
+{
+    const ifm_phase_plan warmup = warming(&load->plan, options->source);
+    ifm_phase_plan measure = measuring(&load->plan, options->source);
+    ifm_status st = IFM_OK;
+    loop->totals.planned = load->plan.n_prompts > 0 ? load->plan.n_prompts : -1;
+    loop->totals.duration_ns = load->plan.duration_ns;
+    loop->shown = loop->totals;
+    ifm_maker_fill(loop->maker);
+    load->began = ifm_time_now();
+    if (load->plan.n_warmup > 0)
+        st = run_phase(options, loop, &warmup, load->began, err);
+    if (st != IFM_OK || loop->status != IFM_OK || atomic_load(&loop->cancelled))
+        return st;
+    if (measure.schedule.times != NULL) { /* what was used to warm up is gone */
+        measure.schedule.times += load->plan.n_warmup;
+        measure.schedule.n_times -= (size_t)load->plan.n_warmup;
+    }
+    const ifm_time begin = ifm_time_now();
+    load->warm_ns = ifm_time_between(load->began, begin);
+    return run_phase(options, loop, &measure, begin, err);
+}
+
+/* What the load says of itself, when its last request has ended. */
+static void conclude(const ifm_loop *loop, ifm_load_run *load)
+{
+    int64_t overhead;
+    load->prompt_mismatches = ifm_loop_mismatches(loop, &overhead);
+    load->memory_bytes = ifm_rss_bytes();
+    if (overhead > 0)
+        ifm_run_warn(&load->run, "prompt-overhead", false,
+                     "The server counted %lld tokens more than each prompt has: its chat "
+                     "template's, or a token that begins a text.",
+                     (long long)overhead);
+}
+
+static ifm_status outcome_of(ifm_loop *loop, ifm_load_run *load, ifm_status st,
+                             ifm_error *err)
+{
+    if (st == IFM_OK && loop->status != IFM_OK) {
+        st = loop->status;
+        if (err != NULL)
+            *err = loop->error;
+    } else if (st == IFM_OK && atomic_load(&loop->cancelled)) {
+        st = ifm_fail(err, IFM_ERR_CANCELLED, "interrupted");
+    }
+    load->run.incomplete = load->run.incomplete || st != IFM_OK;
+    return st;
+}
+
+ifm_status ifm_drive_run(const ifm_drive_options *options, ifm_load_run *load,
+                         ifm_error *err)
+{
+    ifm_loop *loop = malloc(sizeof *loop);
+    if (loop == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "load: no memory");
+    ifm_loop_init(loop);
+    const int64_t cpu = cpu_ns();
+    ifm_status st = set_up(options, loop, load, err);
+    if (st == IFM_OK) {
+        st = run(options, loop, load, err);
+        load->client_cpu_ns = cpu_ns() - cpu;
+        conclude(loop, load);
+        st = outcome_of(loop, load, st, err);
+    }
+    take_down(loop);
+    return st;
+}
