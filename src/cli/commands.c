@@ -11,6 +11,7 @@ const ifm_command *const ifm_commands[] = {
     &ifm_command_model_verify,
     &ifm_command_model_quantize,
     &ifm_command_model_synth,
+    &ifm_command_mock_server,
     &ifm_command_perplexity,
     &ifm_command_tokenize,
     &ifm_command_doctor,
