@@ -91,7 +91,8 @@ bool ifm_slo_kept(const ifm_slo *slo, const ifm_metrics *metrics);
 bool ifm_slo_given(const ifm_slo *slo);
 
 /* Appends to load->run.warnings what the summary deserves (client lag, near the floor,
- * cached prompts, failures, events that are not tokens, …): codes in docs/load.md. */
+ * cached prompts, failures, events that are not tokens, …): codes in
+ * docs/load-results.md. */
 void ifm_load_judge(ifm_load_run *load, const ifm_load_summary *summary);
 
 #endif

@@ -25,7 +25,7 @@ static const double bandwidth_slack = 1.1;     /* two honest measurements differ
 static const double evicted_frac = 0.01;       /* a page or two may come back at once */
 static const double resident_frac = 0.99;
 
-static void judge_host(ifm_run *run)
+void ifm_verdict_judge_host(ifm_run *run)
 {
     const ifm_host *host = &run->host;
     if (host->governor != NULL && host->governor[0] != '\0' &&
@@ -221,7 +221,7 @@ static void judge_bandwidth(ifm_run *run)
 
 void ifm_verdict_judge(ifm_run *run)
 {
-    judge_host(run);
+    ifm_verdict_judge_host(run);
     judge_failures(run);
     judge_page_cache(run);
     const ifm_start kinds[] = {IFM_START_COLD, IFM_START_WARM};

@@ -15,4 +15,7 @@
  * everything has been measured. ifm_run_trustworthy tells the verdict. */
 void ifm_verdict_judge(ifm_run *run);
 
+/* Only what the facts of the host deserve: governor, other programs, stolen time. */
+void ifm_verdict_judge_host(ifm_run *run);
+
 #endif
