@@ -1,0 +1,212 @@
+/*
+ * The pool: exchanges are made when more are under way than ever before, and kept; the one
+ * that was free last is taken first, for its connection is the likeliest to be open.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/client_parts.h"
+
+enum { KEPT_BODY_BYTES = 64 << 10 /* a larger one is not kept for the next request */ };
+
+/* ---- ends -------------------------------------------------------------------------- */
+
+static void put_back(ifm_client *self, ifm_exchange *e)
+{
+    ifm_exchange *last = self->alive[--self->n_alive];
+    self->alive[e->alive_at] = last;
+    last->alive_at = e->alive_at;
+    e->state = IFM_EXCHANGE_FREE;
+    e->record = ifm_record_empty();
+    if (e->body_room > KEPT_BODY_BYTES) {
+        free(e->body);
+        e->body = NULL;
+        e->body_room = 0;
+    }
+    self->idle[self->n_idle++] = e;
+}
+
+void ifm_exchange_end(ifm_exchange *self, ifm_outcome transport, const char *detail,
+                      int64_t t_ns)
+{
+    ifm_client *client = self->client;
+    if (client->reader == self)
+        ifm_exchange_flush(self);
+    ifm_timers_disarm(self);
+    client->n_doomed -= self->state == IFM_EXCHANGE_DOOMED;
+    ifm_exchange_note(self);
+    if (self->state == IFM_EXCHANGE_UNDER_WAY)
+        curl_multi_remove_handle(self->shard->multi, self->easy);
+    const bool complete = self->complete_ns != 0;
+    const int64_t end_ns = complete ? self->complete_ns : t_ns;
+    if (self->answer != NULL)
+        ifm_answer_end(self->answer, complete ? IFM_OUTCOME_OK : transport,
+                       complete ? NULL : detail, end_ns - self->due_ns);
+    ifm_answer_free(self->answer);
+    self->answer = NULL;
+    if (self->record.wire->end_ns < 0)
+        self->record.wire->end_ns = end_ns - self->due_ns;
+    ifm_exchange_note_redirect(self);
+    client->n_ended++;
+    ifm_record record = self->record;
+    void *request = self->request;
+    put_back(client, self);
+    client->options.on_done(client->options.user, request, &record);
+}
+
+/* ---- requests ---------------------------------------------------------------------- */
+
+/* Another shard when the last one is full. */
+static ifm_shard *shard_for(ifm_client *self)
+{
+    const size_t at = self->options.http2 ? 0 : self->n_exchanges / IFM_SHARD_EXCHANGES;
+    if (at < self->n_shards)
+        return self->shards[at];
+    ifm_shard **shards = realloc(self->shards, (at + 1) * sizeof *shards);
+    if (shards == NULL)
+        return NULL;
+    self->shards = shards;
+    ifm_shard *shard = calloc(1, sizeof *shard);
+    if (shard == NULL || (shard->multi = curl_multi_init()) == NULL) {
+        free(shard);
+        return NULL;
+    }
+    shard->client = self;
+    shard->timer_ns = INT64_MAX;
+    const bool http2 = self->options.http2;
+    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETFUNCTION, ifm_client_on_socket);
+    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard);
+    curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, ifm_client_on_timer);
+    curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
+    curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING,
+                      http2 ? (long)CURLPIPE_MULTIPLEX : (long)CURLPIPE_NOTHING);
+    curl_multi_setopt(shard->multi, CURLMOPT_MAXCONNECTS, (long)IFM_SHARD_EXCHANGES);
+    self->shards[self->n_shards++] = shard;
+    return shard;
+}
+
+static bool grow_lists(ifm_client *self)
+{
+    const size_t n = self->exchanges_room > 0 ? 2 * self->exchanges_room : 64;
+    ifm_exchange ***lists[] = {&self->exchanges, &self->idle, &self->alive, &self->heap};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        ifm_exchange **grown = realloc(*lists[i], (n + 1) * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        *lists[i] = grown;
+    }
+    self->exchanges_room = n;
+    return true;
+}
+
+static ifm_exchange *free_exchange(ifm_client *self)
+{
+    if (self->n_idle > 0)
+        return self->idle[--self->n_idle];
+    if (self->n_exchanges == self->exchanges_room && !grow_lists(self))
+        return NULL;
+    ifm_shard *shard = shard_for(self);
+    ifm_exchange *e = shard != NULL ? ifm_exchange_new(self, shard) : NULL;
+    if (e != NULL)
+        self->exchanges[self->n_exchanges++] = e;
+    return e;
+}
+
+static bool keep_body(ifm_exchange *e, const ifm_call *call)
+{
+    if (call->n_body + 1 > e->body_room) {
+        char *body = realloc(e->body, call->n_body + 1);
+        if (body == NULL)
+            return false;
+        e->body = body;
+        e->body_room = call->n_body + 1;
+    }
+    memcpy(e->body, call->body, call->n_body);
+    e->body[call->n_body] = '\0';
+    e->n_body = call->n_body;
+    return true;
+}
+
+static bool make_answer(ifm_exchange *e)
+{
+    const ifm_client_options *o = &e->client->options;
+    const ifm_answer_options options = {
+        .chat = o->chat,
+        .stream = o->stream,
+        .tokenizer = o->tokenizer,
+        .on_piece = o->on_piece,
+        .user = o->user,
+        .request = e->request,
+    };
+    return ifm_answer_new(&options, &e->record, &e->answer, NULL) == IFM_OK;
+}
+
+/* No memory for as much as a request: its record says so. */
+static void fail_outright(ifm_client *self, const ifm_call *call)
+{
+    ifm_wire wire = ifm_wire_unknown();
+    ifm_record record = ifm_record_empty();
+    wire.end_ns = ifm_time_between(call->due, ifm_time_now());
+    record.wire = malloc(sizeof wire);
+    if (record.wire == NULL)
+        abort(); /* not even a record: the promise of one outcome each cannot be kept */
+    *record.wire = wire;
+    record.sent_ns = -1;
+    self->n_ended++;
+    self->options.on_done(self->options.user, call->request, &record);
+}
+
+void ifm_client_start(ifm_client *self, const ifm_call *call)
+{
+    const int64_t now = ifm_time_now().ns;
+    ifm_exchange *e = free_exchange(self);
+    ifm_wire *wire = e != NULL ? malloc(sizeof *wire) : NULL;
+    if (wire == NULL) {
+        if (e != NULL)
+            self->idle[self->n_idle++] = e;
+        fail_outright(self, call);
+        return;
+    }
+    *wire = ifm_wire_unknown();
+    e->record.wire = wire;
+    e->request = call->request;
+    e->due_ns = call->due.ns;
+    e->start_ns = now;
+    e->attempts = e->resends = 0;
+    ifm_exchange_reset(e);
+    const char *id = call->request_id != NULL ? call->request_id : "";
+    snprintf(wire->request_id, sizeof wire->request_id, "%s", id);
+    snprintf(e->id_text, sizeof e->id_text, "X-Request-Id: %s", wire->request_id);
+    e->alive_at = self->n_alive;
+    self->alive[self->n_alive++] = e;
+    if (!keep_body(e, call) || !make_answer(e) || !ifm_exchange_begin(e)) {
+        e->state = IFM_EXCHANGE_DOOMED;
+        self->n_doomed++;
+        return;
+    }
+    ifm_timers_arm(e);
+    /* Now, and not with the next serve: of many that begin at once the first is sent while
+     * the others are still being prepared. */
+    const int serving = self->serving;
+    int running;
+    self->serving = -1;
+    curl_multi_socket_action(e->shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (self->reader != NULL)
+        ifm_exchange_flush(self->reader);
+    self->serving = serving;
+    self->stirred = true;
+}
+
+size_t ifm_client_in_flight(const ifm_client *self)
+{
+    return self->n_alive;
+}
+
+void ifm_client_cancel(ifm_client *self)
+{
+    const int64_t now = ifm_time_now().ns;
+    for (size_t n = self->n_alive; n > 0; n--)
+        ifm_exchange_end(self->alive[self->n_alive - 1], IFM_OUTCOME_CANCELLED,
+                         "the run was ended first", now);
+}
