@@ -93,6 +93,28 @@ double ifm_student_t975(size_t df)
     return (low + high) / 2;
 }
 
+/* The p at which a chance falls (or rises) through `level`: P(at least k of n) = I_p(k, n −
+ * k + 1) grows with p. */
+static double share_at(double k, double n, double level)
+{
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; i++) {
+        const double p = (low + high) / 2;
+        if (incomplete_beta(k, n - k + 1, p) < level)
+            low = p;
+        else
+            high = p;
+    }
+    return (low + high) / 2;
+}
+
+void ifm_share_interval(double k, double n, double confidence, double bounds[2])
+{
+    const double tail = (1 - confidence) / 2;
+    bounds[0] = k > 0 ? share_at(k, n, tail) : 0;
+    bounds[1] = k < n ? share_at(k + 1, n, 1 - tail) : 1;
+}
+
 static double guarded_quantile(const double *sorted, size_t n, double p)
 {
     return n >= ifm_quantile_needs(p) ? ifm_quantile(sorted, n, p) : NAN;

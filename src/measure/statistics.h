@@ -38,6 +38,11 @@ size_t ifm_quantile_needs(double p);
  * is too small (below 6). */
 size_t ifm_median_rank95(size_t n);
 
+/* Interval of a share of which k of n were seen, at a confidence such as 0.95 (Clopper and
+ * Pearson 1934): it covers the true share at least so often, whatever that is. k and n may
+ * be effective numbers, which are not whole; 0 ≤ k ≤ n. n = 0: [0, 1]. */
+void ifm_share_interval(double k, double n, double confidence, double bounds[2]);
+
 /* Quantile 0.975 of Student's t with `df` ≥ 1 degrees of freedom. */
 double ifm_student_t975(size_t df);
 

@@ -162,6 +162,39 @@ static void large_integers_stay_exact(void **state)
     assert_true(s.n_outliers == 0);
 }
 
+/* Against the definition: at the lower bound k or more are as rare as the tail, at the upper
+ * bound k or fewer. Sums of binomial probabilities, another way than the function's. */
+static double binomial(int from, int to, int n, double p)
+{
+    double sum = 0;
+    for (int i = from; i <= to; i++)
+        sum += exp(lgamma(n + 1.0) - lgamma(i + 1.0) - lgamma(n - i + 1.0) + i * log(p) +
+                   (n - i) * log1p(-p));
+    return sum;
+}
+
+static void shares_have_their_intervals(void **state)
+{
+    (void)state;
+    static const int cases[][2] = {{1, 1}, {3, 10}, {95, 100}, {190, 200}, {799, 800}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int k = cases[i][0], n = cases[i][1];
+        double b[2];
+        ifm_share_interval(k, n, 0.99, b);
+        assert_true(b[0] < (double)k / n && (k == n || b[1] > (double)k / n));
+        assert_true(fabs(binomial(k, n, n, b[0]) - 0.005) < 1e-6);
+        if (k < n)
+            assert_true(fabs(binomial(0, k, n, b[1]) - 0.005) < 1e-6);
+    }
+    double b[2];
+    ifm_share_interval(0, 0, 0.95, b);
+    assert_true(b[0] <= 0 && b[1] >= 1);
+    ifm_share_interval(0, 20, 0.95, b);
+    assert_true(b[0] <= 0 && fabs(pow(1 - b[1], 20) - 0.025) < 1e-6);
+    ifm_share_interval(18.5, 20.25, 0.95, b); /* effective numbers are not whole */
+    assert_true(b[0] > 0.6 && b[0] < 0.9 && b[1] > 0.95 && b[1] < 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +205,7 @@ int main(void)
         cmocka_unit_test(nothing_is_said_of_nothing),
         cmocka_unit_test(outliers_are_counted_and_kept),
         cmocka_unit_test(large_integers_stay_exact),
+        cmocka_unit_test(shares_have_their_intervals),
     };
     return cmocka_run_group_tests(tests, load_reference, drop_reference);
 }
