@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/run_setup.h"
 #include "cli/wire_setup.h"
+#include "cli/wire_setup.h"
 #include "os/clock.h"
 #include "os/cpu.h"
 #include "os/host.h"
@@ -16,7 +17,7 @@ static char *copy(const char *text)
 }
 
 /* Without keys and credentials: results are shown around. */
-static ifm_status describe_command(const ifm_arguments *arguments, ifm_run *run)
+ifm_status ifm_run_describe_command(const ifm_arguments *arguments, ifm_run *run)
 {
     size_t n = (size_t)arguments->argc;
     run->command = calloc(n + 1, sizeof *run->command);
@@ -61,6 +62,12 @@ static void describe_host(ifm_run *run)
         .load_average = facts.load_average,
         .steal_frac = -1,
     };
+}
+
+void ifm_run_describe_here(ifm_run *run)
+{
+    describe_time(run);
+    describe_host(run);
 }
 
 /* Prompts, as far as they are texts, and their names. */
@@ -110,11 +117,10 @@ ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
                                   const ifm_arguments *arguments, ifm_run *run,
                                   ifm_error *err)
 {
-    describe_time(run);
-    describe_host(run);
+    ifm_run_describe_here(run);
     run->target = (ifm_target_facts){
         .kind = strdup(self->choices[k].label), .exact = -1, .nan_weights = -1};
-    ifm_status st = describe_command(arguments, run);
+    ifm_status st = ifm_run_describe_command(arguments, run);
     if (st == IFM_OK)
         st = describe_workload(self, k, run);
     return st == IFM_OK ? st : ifm_fail(err, st, "run: no memory");

@@ -22,8 +22,7 @@ static const struct {
     {"markdown", ifm_report_markdown},
 };
 
-/* Whether there is a gnuplot that runs is to be known now rather than afterwards. */
-static ifm_status open_plots(const char *directory, ifm_error *err)
+ifm_status ifm_run_outputs_open_plots(const char *directory, ifm_error *err)
 {
     ifm_status st = ifm_gnuplot_run("exit\n", 5, err);
     if (st == IFM_OK)
@@ -56,7 +55,7 @@ ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *argu
         }
     }
     if (st == IFM_OK && self->plots != NULL)
-        st = open_plots(self->plots, err);
+        st = ifm_run_outputs_open_plots(self->plots, err);
     if (st != IFM_OK)
         ifm_run_outputs_abort(self);
     return st;

@@ -18,6 +18,9 @@ typedef struct ifm_run_outputs {
 /* Opens what the options name. Errors: ARGUMENT (two on stdout), IO, NOT_FOUND. */
 ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *arguments,
                                 ifm_error *err);
+/* Makes the directory of --plots; whether there is a gnuplot that runs is to be known now
+ * rather than afterwards. Errors: NOT_FOUND, CHILD, IO. */
+ifm_status ifm_run_outputs_open_plots(const char *directory, ifm_error *err);
 /* Writes and commits all of them; the first error is returned, the others are still
  * written. */
 ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *runs, size_t n,

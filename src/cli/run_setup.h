@@ -36,4 +36,9 @@ ifm_status ifm_run_setup_describe(const ifm_run_setup *self, size_t k,
                                   const ifm_arguments *arguments, ifm_run *run,
                                   ifm_error *err);
 
+/* What is the same whatever is measured: when, on which clock and host; and the command line,
+ * without secrets. Errors: NO_MEMORY. */
+void ifm_run_describe_here(ifm_run *run);
+ifm_status ifm_run_describe_command(const ifm_arguments *arguments, ifm_run *run);
+
 #endif

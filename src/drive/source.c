@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "drive/prompt_file.h"
 #include "drive/synthetic.h"
 #include "drive/talk.h"
 
@@ -12,7 +11,6 @@ enum { TURN_BITS = 12 }; /* of a synthetic prompt's number */
 
 struct ifm_requests_source {
     ifm_source_options options;
-    ifm_prompt_file file; /* when options.prompts_path is not NULL */
     ifm_synthetic synthetic;
     bool has_synthetic; /* made-up prompts, or a trace that has only lengths */
     ifm_buffer text;    /* of the prompt that is being made */
@@ -27,16 +25,14 @@ void ifm_asked_deinit(ifm_asked *self)
 
 /* ---- the source ---------------------------------------------------------------------- */
 
-static ifm_status check(const ifm_source_options *o, const ifm_prompt_file *file,
-                        ifm_error *err)
+/* Lengths can be kept only where no answers come in between. */
+static ifm_status check(const ifm_prompt_file *file, ifm_error *err)
 {
-    if (o->prompts_path == NULL || !file->made)
-        return IFM_OK;
-    for (size_t i = 0; i < file->n; i++)
+    for (size_t i = 0; file != NULL && file->made && i < file->n; i++)
         if (ifm_prompt_file_turns(file, i) > 1)
             return ifm_fail(err, IFM_ERR_UNSUPPORTED,
                             "%s: a trace of lengths with conversations of several turns",
-                            o->prompts_path);
+                            file->path);
     return IFM_OK;
 }
 
@@ -48,15 +44,11 @@ ifm_status ifm_requests_source_new(const ifm_source_options *options,
     if (self == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "prompts: no memory");
     self->options = *options;
-    if (options->prompts_path != NULL)
-        st = ifm_prompt_file_open(&self->file, options->prompts_path, err);
-    if (st == IFM_OK)
-        st = check(options, &self->file, err);
-    if (st == IFM_OK && (options->prompts_path == NULL || self->file.made)) {
-        st =
-            ifm_synthetic_init(&self->synthetic, options->tokenizer, options->chat,
-                               options->prompts_path == NULL ? options->shared_tokens : 0,
-                               options->seed, err);
+    st = check(options->file, err);
+    if (st == IFM_OK && (options->file == NULL || options->file->made)) {
+        st = ifm_synthetic_init(&self->synthetic, options->tokenizer, options->chat,
+                                options->file == NULL ? options->shared_tokens : 0,
+                                options->seed, err);
         self->has_synthetic = st == IFM_OK;
     }
     if (st == IFM_OK)
@@ -70,7 +62,6 @@ void ifm_requests_source_free(ifm_requests_source *self)
 {
     if (self == NULL)
         return;
-    ifm_prompt_file_deinit(&self->file);
     if (self->has_synthetic)
         ifm_synthetic_deinit(&self->synthetic);
     ifm_buffer_deinit(&self->text);
@@ -79,23 +70,18 @@ void ifm_requests_source_free(ifm_requests_source *self)
 
 int64_t ifm_requests_source_count(const ifm_requests_source *self)
 {
-    return (int64_t)self->file.n;
+    return self->options.file != NULL ? (int64_t)self->options.file->n : 0;
 }
 
 const int64_t *ifm_requests_source_times(const ifm_requests_source *self)
 {
-    return self->file.times;
+    return self->options.file != NULL ? self->options.file->times : NULL;
 }
 
 bool ifm_requests_source_unique(const ifm_requests_source *self)
 {
     const ifm_source_options *o = &self->options;
-    return o->prompts_path == NULL && o->shared_tokens == 0 && o->turns <= 1;
-}
-
-int64_t ifm_requests_source_empty(const ifm_requests_source *self)
-{
-    return (int64_t)self->file.n_empty;
+    return o->file == NULL && o->shared_tokens == 0 && o->turns <= 1;
 }
 
 /* ---- turns --------------------------------------------------------------------------- */
@@ -112,18 +98,32 @@ typedef struct said {
 
 static size_t conversation_of(const ifm_requests_source *self, int64_t number)
 {
-    return (size_t)((uint64_t)number % self->file.n);
+    return (size_t)((uint64_t)number % self->options.file->n);
+}
+
+/* A recorded conversation is asked once, as others do, unless --turns says more. */
+static int32_t turns_in(const ifm_source_options *o, size_t conversation)
+{
+    const int32_t n = ifm_prompt_file_turns(o->file, conversation);
+    if (o->turns == 0 && o->file->recorded)
+        return 1;
+    return o->turns > 0 && o->turns < n ? o->turns : n;
 }
 
 static int32_t turns_of(const ifm_requests_source *self, int64_t number)
 {
-    const int32_t most = self->options.turns;
-    if (self->options.prompts_path == NULL)
-        return most > 0 ? most : 1;
-    if (most == 0 && self->file.recorded)
-        return 1;
-    const int32_t n = ifm_prompt_file_turns(&self->file, conversation_of(self, number));
-    return most > 0 && most < n ? most : n;
+    const ifm_source_options *o = &self->options;
+    if (o->file != NULL)
+        return turns_in(o, conversation_of(self, number));
+    return o->turns > 0 ? o->turns : 1;
+}
+
+int64_t ifm_source_requests(const ifm_source_options *options)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < options->file->n; i++)
+        n += turns_in(options, i);
+    return n;
 }
 
 /* One stream of random numbers for the lengths of each turn, and one for its words. */
@@ -249,11 +249,11 @@ static ifm_status ask(ifm_requests_source *self, ifm_talk *talk, ifm_asked *out,
     size_t index = 0;
     said now;
     ifm_status st;
-    if (self->options.prompts_path == NULL) {
+    if (self->options.file == NULL) {
         st = say_synthetic(self, number, turn, &now, err);
     } else {
-        st = ifm_prompt_file_read(&self->file, conversation_of(self, number), turn, &item,
-                                  &index, err);
+        st = ifm_prompt_file_read(self->options.file, conversation_of(self, number), turn,
+                                  &item, &index, err);
         if (st == IFM_OK)
             st = say_from_file(self, number, turn, &item, index, &now, err);
     }

@@ -12,13 +12,14 @@
 
 #include "drive/drive.h"
 #include "drive/lengths.h"
+#include "drive/prompt_file.h"
 #include "inferometer/generate.h"
 #include "wire/body.h"
 
 typedef struct ifm_source_options {
     bool chat, stream;
     const char *model;        /* NULL: the server has one */
-    const char *prompts_path; /* NULL: synthetic */
+    const ifm_prompt_file *file; /* NULL: synthetic */
     ifm_lengths input, output;
     bool output_given; /* output counts even where the file says how much */
     int64_t shared_tokens;
@@ -49,20 +50,19 @@ typedef struct ifm_asked {
 
 void ifm_asked_deinit(ifm_asked *self);
 
-/* Borrows the strings, tokenizer and `extra`. The file is read and checked now. Errors: as
- * ifm_prompt_file_open and ifm_words_init; ARGUMENT. */
+/* Borrows all that the options point to. Errors: as ifm_words_init; UNSUPPORTED. */
 ifm_status ifm_requests_source_new(const ifm_source_options *options,
                                    ifm_requests_source **out, ifm_error *err);
 void ifm_requests_source_free(ifm_requests_source *self);
 
 /* Conversations of the file, after which it begins again; 0: there is no end to them. */
 int64_t ifm_requests_source_count(const ifm_requests_source *self);
+/* Requests that the conversations of options->file come to, each once. */
+int64_t ifm_source_requests(const ifm_source_options *options);
 /* When they are due, [count] ns, if the file says so; else NULL. Borrowed. */
 const int64_t *ifm_requests_source_times(const ifm_requests_source *self);
 /* No two prompts begin alike: whatever a server has cached, it is not of this load. */
 bool ifm_requests_source_unique(const ifm_requests_source *self);
-/* Conversations of the file that were left out, since no person speaks in them. */
-int64_t ifm_requests_source_empty(const ifm_requests_source *self);
 
 /* The first turn of a conversation. Errors: FORMAT, UNSUPPORTED, NO_MEMORY. */
 ifm_status ifm_requests_source_first(ifm_requests_source *self, int64_t number,
