@@ -4,6 +4,7 @@
 /* clang-format off */
 const ifm_command *const ifm_commands[] = {
     &ifm_command_run,
+    &ifm_command_load,
     &ifm_command_sweep,
     &ifm_command_model_pull,
     &ifm_command_model_list,

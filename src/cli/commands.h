@@ -7,6 +7,7 @@
 
 extern const ifm_command ifm_command_doctor;
 extern const ifm_command ifm_command_help;
+extern const ifm_command ifm_command_load;
 extern const ifm_command ifm_command_mock_server;
 extern const ifm_command ifm_command_model_info;
 extern const ifm_command ifm_command_model_list;

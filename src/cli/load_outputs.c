@@ -83,8 +83,8 @@ ifm_status ifm_load_outputs_write(ifm_load_outputs *self, const ifm_load_run *lo
     for (size_t i = 0; i < IFM_LOAD_OUTPUT_KINDS; i++) {
         if (!self->wanted[i])
             continue;
-        note(write_one(&self->files[i], kinds[i].write, load, summary, &own), &own, &first,
-             err);
+        note(write_one(&self->files[i], kinds[i].write, load, summary, &own), &own,
+             &first, err);
         self->wanted[i] = false;
     }
     ifm_interrupt_remember_file(NULL);

@@ -82,8 +82,8 @@ static bool read_slo(const char *text, ifm_slo *slo)
         double *ms = promise(slo, at, n);
         double value;
         const char *end;
-        if (ms == NULL || at[n] != ':' || !isnan(*ms) || !number(at + n + 1, &value, &end) ||
-            value <= 0 || value > SLO_MOST_MS)
+        if (ms == NULL || at[n] != ':' || !isnan(*ms) ||
+            !number(at + n + 1, &value, &end) || value <= 0 || value > SLO_MOST_MS)
             return false;
         *ms = value;
         if (*end == '\0')
@@ -99,8 +99,9 @@ ifm_status ifm_load_parse_slo(const char *text, ifm_slo *slo, ifm_error *err)
     *slo = ifm_load_no_slo();
     if (read_slo(text, slo))
         return IFM_OK;
-    return ifm_fail(err, IFM_ERR_ARGUMENT,
-                    "--slo: \"%s\" is no promise, expected ttft:500,tpot:50,e2el:5000 or a "
-                    "part of it, in milliseconds",
-                    text);
+    return ifm_fail(
+        err, IFM_ERR_ARGUMENT,
+        "--slo: \"%s\" is no promise, expected ttft:500,tpot:50,e2el:5000 or a "
+        "part of it, in milliseconds",
+        text);
 }

@@ -53,8 +53,8 @@ static ifm_arrival choose_arrival(const ifm_load_setup *self, bool timed)
 static ifm_status check_arrival(const ifm_load_setup *self, bool timed, ifm_error *err)
 {
     const ifm_arrival a = self->plan.arrival;
-    const bool rated = a == IFM_ARRIVAL_CONSTANT || a == IFM_ARRIVAL_POISSON ||
-                       a == IFM_ARRIVAL_GAMMA;
+    const bool rated =
+        a == IFM_ARRIVAL_CONSTANT || a == IFM_ARRIVAL_POISSON || a == IFM_ARRIVAL_GAMMA;
     const char *name = ifm_arrival_name(a);
     if (rated && self->plan.request_rate == 0)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
@@ -64,17 +64,19 @@ static ifm_status check_arrival(const ifm_load_setup *self, bool timed, ifm_erro
                         "--arrival %s: has no rate of its own: leave --request-rate away",
                         name);
     if (a == IFM_ARRIVAL_BURST && given(self, "arrival"))
-        return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "--request-rate inf: is all at once, --arrival does not go with it");
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--request-rate inf: is all at once, --arrival does not go with it");
     if (a == IFM_ARRIVAL_TRACE && !timed)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--arrival trace: needs --prompts FILE with a \"timestamp\" in "
                         "each entry");
     if (a != IFM_ARRIVAL_GAMMA && given(self, "burstiness"))
-        return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "--burstiness: goes with --request-rate and gamma arrivals, these "
-                        "are %s",
-                        name);
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--burstiness: goes with --request-rate and gamma arrivals, these "
+            "are %s",
+            name);
     if (self->plan.ramp_s > 0 && !rated && a != IFM_ARRIVAL_CLOSED)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--ramp: %s arrivals have no rate that could rise", name);
@@ -171,8 +173,9 @@ static ifm_status check_prompts(const ifm_load_setup *self, ifm_error *err)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--ignore-eos and --honour-eos exclude each other");
     if (given(self, "think-time") && !given(self, "prompts") && self->asked.turns < 2)
-        return ifm_fail(err, IFM_ERR_ARGUMENT,
-                        "--think-time: is the time between --turns, of which there is one");
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--think-time: is the time between --turns, of which there is one");
     return IFM_OK;
 }
 
@@ -190,7 +193,8 @@ static ifm_status read_what(ifm_load_setup *self, ifm_error *err)
 {
     const ifm_arguments *a = self->arguments;
     ifm_source_options *s = &self->asked;
-    ifm_status st = ifm_lengths_parse("--input-len", text(self, "input-len"), &s->input, err);
+    ifm_status st =
+        ifm_lengths_parse("--input-len", text(self, "input-len"), &s->input, err);
     if (st == IFM_OK)
         st = ifm_lengths_parse("--output-len", text(self, "output-len"), &s->output, err);
     s->output_given = given(self, "output-len");
@@ -199,9 +203,10 @@ static ifm_status read_what(ifm_load_setup *self, ifm_error *err)
     s->think_ns = given(self, "think-time")
                       ? (int64_t)(ifm_arguments_float(a, "think-time") * 1e9)
                       : -1;
-    s->sampling = (ifm_sampling){.temperature = (float)ifm_arguments_float(a, "temperature"),
-                                 .top_p = 1,
-                                 .repetition_penalty = 1};
+    s->sampling =
+        (ifm_sampling){.temperature = (float)ifm_arguments_float(a, "temperature"),
+                       .top_p = 1,
+                       .repetition_penalty = 1};
     s->seed = seed_of(self);
     if (st == IFM_OK)
         st = check_prompts(self, err);

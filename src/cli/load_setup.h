@@ -8,10 +8,10 @@
 
 typedef struct ifm_load_setup {
     ifm_wire_setup wire;
-    char *model;          /* heap; NULL: to be asked */
-    char *tokenizer_path; /* heap; NULL: none */
+    char *model;                       /* heap; NULL: to be asked */
+    char *tokenizer_path;              /* heap; NULL: none */
     ifm_tokenizer *counting, *writing; /* one tokenizer for each thread that uses it */
-    ifm_prompt_file file; /* --prompts, when given */
+    ifm_prompt_file file;              /* --prompts, when given */
     ifm_source_options asked;          /* borrowing from all of these */
     ifm_requests_source *source;
     ifm_load_plan plan; /* numbers only; its strings are made for each load */

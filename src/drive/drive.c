@@ -153,11 +153,18 @@ static void make_run_id(uint8_t id[8])
     memcpy(id, &bits, 8);
 }
 
+/* Conversations that are needed at most: none is made for nothing. */
+static int64_t conversations(const ifm_load_plan *plan, const ifm_requests_source *source)
+{
+    int64_t n = plan->n_prompts > 0 ? plan->n_warmup + plan->n_prompts : INT64_MAX;
+    if (plan->arrival == IFM_ARRIVAL_TRACE && ifm_requests_source_count(source) < n)
+        n = ifm_requests_source_count(source);
+    return n;
+}
+
 static ifm_status set_up(const ifm_drive_options *options, ifm_loop *loop,
                          ifm_load_run *load, ifm_error *err)
 {
-    const int64_t in_file = ifm_requests_source_count(options->source);
-    const bool ends = load->plan.arrival == IFM_ARRIVAL_TRACE;
     ifm_client_options client = options->client;
     client.on_piece = ifm_loop_on_piece;
     client.on_done = ifm_loop_on_done;
@@ -165,7 +172,7 @@ static ifm_status set_up(const ifm_drive_options *options, ifm_loop *loop,
     const ifm_maker_options maker = {
         .source = options->source,
         .step = 1,
-        .end = ends && in_file > 0 ? in_file : INT64_MAX,
+        .end = conversations(&load->plan, options->source),
         .wake = ifm_loop_wake,
         .user = loop,
     };

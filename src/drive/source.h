@@ -18,7 +18,7 @@
 
 typedef struct ifm_source_options {
     bool chat, stream;
-    const char *model;        /* NULL: the server has one */
+    const char *model;           /* NULL: the server has one */
     const ifm_prompt_file *file; /* NULL: synthetic */
     ifm_lengths input, output;
     bool output_given; /* output counts even where the file says how much */
@@ -50,7 +50,7 @@ typedef struct ifm_asked {
 
 void ifm_asked_deinit(ifm_asked *self);
 
-/* Borrows all that the options point to. Errors: as ifm_words_init; UNSUPPORTED. */
+/* Borrows all that the options point to. Errors: as ifm_wordlist_init; UNSUPPORTED. */
 ifm_status ifm_requests_source_new(const ifm_source_options *options,
                                    ifm_requests_source **out, ifm_error *err);
 void ifm_requests_source_free(ifm_requests_source *self);

@@ -42,7 +42,7 @@ ifm_status ifm_synthetic_init(ifm_synthetic *self, ifm_tokenizer *tokenizer, boo
         .flags = chat ? IFM_ENCODE_PLAIN : IFM_ENCODE_DEFAULT,
         .shared_tokens = shared_tokens,
     };
-    ifm_status st = ifm_words_init(&self->words, tokenizer, err);
+    ifm_status st = ifm_wordlist_init(&self->words, tokenizer, err);
     if (st == IFM_OK && tokenizer != NULL)
         st = count(self, &(ifm_buffer){0}, &self->overhead, err);
     if (st != IFM_OK)
@@ -52,7 +52,7 @@ ifm_status ifm_synthetic_init(ifm_synthetic *self, ifm_tokenizer *tokenizer, boo
 
 void ifm_synthetic_deinit(ifm_synthetic *self)
 {
-    ifm_words_deinit(&self->words);
+    ifm_wordlist_deinit(&self->words);
 }
 
 /* Words that are left for the text itself; one at least. */
@@ -76,13 +76,13 @@ static void write_unique(const ifm_synthetic *self, const json_t *hashes, uint64
         const int64_t shared =
             self->shared_tokens < left ? self->shared_tokens : left - 1;
         ifm_random_init(&random, ifm_synthetic_seed(self->seed, SHARED));
-        ifm_words_draw(&self->words, &random, shared, text);
+        ifm_wordlist_draw(&self->words, &random, shared, text);
         left -= shared;
     }
-    left -= ifm_words_number(&self->words, number,
-                             ifm_synthetic_seed(self->seed, NUMBERS), left, text);
+    left -= ifm_wordlist_number(&self->words, number,
+                                ifm_synthetic_seed(self->seed, NUMBERS), left, text);
     ifm_random_init(&random, ifm_synthetic_seed(self->seed + try, ~number));
-    ifm_words_draw(&self->words, &random, left, text);
+    ifm_wordlist_draw(&self->words, &random, left, text);
 }
 
 static void write_blocks(const ifm_synthetic *self, const json_t *hashes, uint64_t number,
@@ -96,13 +96,13 @@ static void write_blocks(const ifm_synthetic *self, const json_t *hashes, uint64
         const int64_t n = words < IFM_SYNTHETIC_BLOCK ? words : IFM_SYNTHETIC_BLOCK;
         const uint64_t id = (uint64_t)json_integer_value(hash);
         ifm_random_init(&random, ifm_synthetic_seed(self->seed ^ SHARED, id));
-        ifm_words_draw(&self->words, &random, n, text);
+        ifm_wordlist_draw(&self->words, &random, n, text);
         words -= n;
     }
-    const int64_t numbered = ifm_words_number(
+    const int64_t numbered = ifm_wordlist_number(
         &self->words, number, ifm_synthetic_seed(self->seed, NUMBERS), words, text);
     ifm_random_init(&random, ifm_synthetic_seed(self->seed + try, ~number));
-    ifm_words_draw(&self->words, &random, words - numbered, text);
+    ifm_wordlist_draw(&self->words, &random, words - numbered, text);
 }
 
 static bool is_checked(const ifm_synthetic *self)

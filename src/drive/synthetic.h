@@ -15,7 +15,7 @@
 #include "drive/words.h"
 
 typedef struct ifm_synthetic {
-    ifm_words words;
+    ifm_wordlist words;
     ifm_tokenizer *tokenizer; /* borrowed; NULL: words are taken for tokens */
     uint64_t seed;
     unsigned flags;        /* how the server will encode: ifm_encode_flags */
@@ -25,7 +25,7 @@ typedef struct ifm_synthetic {
 } ifm_synthetic;
 
 /* chat: the text will be inside a template, so that no BOS belongs to it. Errors: as
- * ifm_words_init. */
+ * ifm_wordlist_init. */
 ifm_status ifm_synthetic_init(ifm_synthetic *self, ifm_tokenizer *tokenizer, bool chat,
                               int64_t shared_tokens, uint64_t seed, ifm_error *err);
 void ifm_synthetic_deinit(ifm_synthetic *self);

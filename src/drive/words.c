@@ -36,13 +36,13 @@ static ifm_status no_memory(ifm_error *err)
     return ifm_fail(err, IFM_ERR_NO_MEMORY, "prompts: no memory");
 }
 
-static void add(ifm_words *self, const char *word, size_t n)
+static void add(ifm_wordlist *self, const char *word, size_t n)
 {
     memcpy(self->items[self->n], word, n);
     self->items[self->n++][n] = '\0';
 }
 
-static void take_common(ifm_words *self)
+static void take_common(ifm_wordlist *self)
 {
     for (const char *at = common; *at != '\0';) {
         const size_t n = strcspn(at, " ");
@@ -75,7 +75,7 @@ static bool looks_like_word(const char *bytes, size_t n)
 }
 
 /* Vocabularies begin with what is common: the first words that fit are taken. */
-static ifm_status take_from(ifm_words *self, ifm_tokenizer *tokenizer, ifm_error *err)
+static ifm_status take_from(ifm_wordlist *self, ifm_tokenizer *tokenizer, ifm_error *err)
 {
     const int32_t size = ifm_tokenizer_size(tokenizer);
     ifm_status st = IFM_OK;
@@ -99,9 +99,9 @@ static ifm_status take_from(ifm_words *self, ifm_tokenizer *tokenizer, ifm_error
     return st;
 }
 
-ifm_status ifm_words_init(ifm_words *self, ifm_tokenizer *tokenizer, ifm_error *err)
+ifm_status ifm_wordlist_init(ifm_wordlist *self, ifm_tokenizer *tokenizer, ifm_error *err)
 {
-    *self = (ifm_words){.items = malloc(WORDS_MOST * sizeof *self->items)};
+    *self = (ifm_wordlist){.items = malloc(WORDS_MOST * sizeof *self->items)};
     if (self->items == NULL)
         return no_memory(err);
     if (tokenizer == NULL) {
@@ -110,32 +110,32 @@ ifm_status ifm_words_init(ifm_words *self, ifm_tokenizer *tokenizer, ifm_error *
     }
     const ifm_status st = take_from(self, tokenizer, err);
     if (st != IFM_OK)
-        ifm_words_deinit(self);
+        ifm_wordlist_deinit(self);
     return st;
 }
 
-void ifm_words_deinit(ifm_words *self)
+void ifm_wordlist_deinit(ifm_wordlist *self)
 {
     free(self->items);
-    *self = (ifm_words){0};
+    *self = (ifm_wordlist){0};
 }
 
-void ifm_words_append(const ifm_words *self, size_t word, ifm_buffer *text)
+void ifm_wordlist_append(const ifm_wordlist *self, size_t word, ifm_buffer *text)
 {
     if (text->length > 0)
         ifm_buffer_append(text, " ", 1);
     ifm_buffer_append(text, self->items[word], strlen(self->items[word]));
 }
 
-void ifm_words_draw(const ifm_words *self, ifm_random *random, int64_t n,
-                    ifm_buffer *text)
+void ifm_wordlist_draw(const ifm_wordlist *self, ifm_random *random, int64_t n,
+                       ifm_buffer *text)
 {
     for (int64_t i = 0; i < n; i++)
-        ifm_words_append(self, (size_t)ifm_random_below(random, self->n), text);
+        ifm_wordlist_append(self, (size_t)ifm_random_below(random, self->n), text);
 }
 
-int64_t ifm_words_number(const ifm_words *self, uint64_t number, uint64_t seed, int64_t n,
-                         ifm_buffer *text)
+int64_t ifm_wordlist_number(const ifm_wordlist *self, uint64_t number, uint64_t seed,
+                            int64_t n, ifm_buffer *text)
 {
     enum { DIGITS_LEAST = 6 }; /* 64^6: 7 · 10^10 numbers */
     ifm_random random;
@@ -143,7 +143,7 @@ int64_t ifm_words_number(const ifm_words *self, uint64_t number, uint64_t seed, 
     int64_t i = 0;
     for (; i < n && (number > 0 || i < DIGITS_LEAST); i++) {
         const uint64_t moved = number % self->n + ifm_random_below(&random, self->n);
-        ifm_words_append(self, (size_t)(moved % self->n), text);
+        ifm_wordlist_append(self, (size_t)(moved % self->n), text);
         number /= self->n;
     }
     return i;

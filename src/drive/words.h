@@ -11,26 +11,27 @@
 #include "base/random.h"
 #include "inferometer/tokenizer.h"
 
-typedef struct ifm_words {
+typedef struct ifm_wordlist {
     char (*items)[16]; /* heap, [n], terminated */
     size_t n;
-} ifm_words;
+} ifm_wordlist;
 
 /* Those of the tokenizer (some thousands), or common ones when it is NULL. The caller
  * deinits. Errors: UNSUPPORTED (its vocabulary has too few), NO_MEMORY, and the
  * tokenizer's. */
-ifm_status ifm_words_init(ifm_words *self, ifm_tokenizer *tokenizer, ifm_error *err);
-void ifm_words_deinit(ifm_words *self);
+ifm_status ifm_wordlist_init(ifm_wordlist *self, ifm_tokenizer *tokenizer,
+                             ifm_error *err);
+void ifm_wordlist_deinit(ifm_wordlist *self);
 
 /* Appends one word, behind a space unless the text is empty. */
-void ifm_words_append(const ifm_words *self, size_t word, ifm_buffer *text);
+void ifm_wordlist_append(const ifm_wordlist *self, size_t word, ifm_buffer *text);
 /* Appends n words, drawn. */
-void ifm_words_draw(const ifm_words *self, ifm_random *random, int64_t n,
-                    ifm_buffer *text);
+void ifm_wordlist_draw(const ifm_wordlist *self, ifm_random *random, int64_t n,
+                       ifm_buffer *text);
 /* Appends the words that say `number`: its digits, the last one first, moved by `seed`. At
  * most n. Two numbers share no beginning but by their low digits, and two seeds hardly any.
  * Returns how many. */
-int64_t ifm_words_number(const ifm_words *self, uint64_t number, uint64_t seed, int64_t n,
-                         ifm_buffer *text);
+int64_t ifm_wordlist_number(const ifm_wordlist *self, uint64_t number, uint64_t seed,
+                            int64_t n, ifm_buffer *text);
 
 #endif
