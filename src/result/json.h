@@ -5,18 +5,14 @@
 #ifndef IFM_RESULT_JSON_H
 #define IFM_RESULT_JSON_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "measure/record.h"
 
-/* The document of runs[n], n ≥ 1, of the same requests to several targets, which the caller
- * releases with json_decref. `target` and `summary` are the first one's; with several,
- * `targets` has all of them and `comparison` sets each beside the first. Pure. Errors:
- * NO_MEMORY. */
-ifm_status ifm_result_json(const ifm_run *runs, size_t n, json_t **out, ifm_error *err);
-
-/* Writes the document to `out`, indented, a newline at its end. Errors: NO_MEMORY, IO. */
+/* Writes the document of runs[n], n ≥ 1, of the same requests to several targets, to `out`:
+ * indented, a newline at its end, in memory that does not grow with the requests. `target`
+ * and `summary` are the first one's; with several, `targets` has all of them and `comparison`
+ * sets each beside the first. Errors: NO_MEMORY, IO. */
 ifm_status ifm_result_write_json(const ifm_run *runs, size_t n, FILE *out,
                                  ifm_error *err);
 

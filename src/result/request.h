@@ -2,12 +2,11 @@
 #ifndef IFM_RESULT_REQUEST_H
 #define IFM_RESULT_REQUEST_H
 
-#include <jansson.h>
-
 #include "measure/record.h"
+#include "result/writer.h"
 
-/* The request's object, the caller's; NULL without memory. `target` says who was asked:
- * "native". */
-json_t *ifm_result_request(const ifm_record *record, const char *target);
+/* Writes the request's object, a field a line. `target` says who was asked: "native". */
+void ifm_result_write_request(ifm_writer *writer, const ifm_record *record,
+                              const char *target);
 
 #endif

@@ -76,10 +76,17 @@ static void make_run(ifm_run *run)
     ifm_verdict_judge(run);
 }
 
+/* What a reader of the written text gets. */
 static json_t *document_of(const ifm_run *run)
 {
-    json_t *document = NULL;
-    assert_int_equal(ifm_result_json(run, 1, &document, NULL), IFM_OK);
+    FILE *file = tmpfile();
+    assert_int_equal(ifm_result_write_json(run, 1, file, NULL), IFM_OK);
+    rewind(file);
+    json_error_t error;
+    json_t *document = json_loadf(file, 0, &error);
+    if (document == NULL)
+        fail_msg("line %d: %s", error.line, error.text);
+    fclose(file);
     return document;
 }
 
@@ -273,12 +280,7 @@ static void raw_events_give_the_metrics_again(void **state)
     ifm_run run;
     make_run(&run);
     add_random_requests(&run, 100);
-    FILE *file = tmpfile();
-    assert_int_equal(ifm_result_write_json(&run, 1, file, NULL), IFM_OK);
-    rewind(file);
-    json_t *document = json_loadf(file, 0, NULL);
-    fclose(file);
-    assert_non_null(document);
+    json_t *document = document_of(&run);
     size_t i;
     json_t *request;
     json_array_foreach(json_object_get(document, "requests"), i, request)
