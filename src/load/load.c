@@ -24,5 +24,6 @@ void ifm_load_deinit(ifm_load_run *self)
     free(self->plan.output_len);
     free(self->plan.prompts_path);
     free(self->ranks);
+    free(self->search);
     *self = (ifm_load_run){0};
 }

@@ -8,6 +8,7 @@
 #ifndef IFM_LOAD_LOAD_H
 #define IFM_LOAD_LOAD_H
 
+#include "load/rate_search.h"
 #include "load/spool.h"
 #include "measure/record.h"
 
@@ -105,6 +106,9 @@ typedef struct ifm_load_run {
         server_cached; /* some usage said cached_tokens > 0 although prompts were unique */
     int64_t
         prompt_mismatches; /* requests whose usage.prompt_tokens is not what was made */
+    /* The search that this load came of: it is the one at the rate that was found, or at
+     * the last one that was tried. Heap; NULL: none. */
+    ifm_rate_search *search;
 } ifm_load_run;
 
 void ifm_load_deinit(ifm_load_run *self);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "inferometer/inferometer.h"
 #include "report/load_report.h"
+#include "report/load_search.h"
 #include "report/load_text.h"
 
 /* A row of facts; the buffer is emptied. */
@@ -192,6 +193,7 @@ ifm_status ifm_report_load_markdown(const ifm_load_run *load,
     ifm_buffer text = {0};
     ifm_status st = IFM_OK;
     put_facts(&text, load);
+    ifm_load_search_markdown(&text, load);
     put_outcome(&text, summary);
     put_tables(&text, summary);
     put_throughput(&text, load, summary);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "report/load_report.h"
+#include "report/load_search.h"
 #include "report/load_text.h"
 #include "report/page.h"
 
@@ -372,6 +373,7 @@ static void put_report(load_page *l)
     ifm_page *p = &l->page;
     put_head(l);
     put_ranks(l);
+    ifm_load_search_page(p, l->load);
     put_outcome(l);
     put_latency(l);
     put_throughput(l);

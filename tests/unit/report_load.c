@@ -191,6 +191,40 @@ static void colour_changes_no_letter(void **state)
     load_fixture_free(&load, &s);
 }
 
+/* A search whose threshold is 12 requests a second, some of it undecided. */
+static void a_search_is_a_row_a_step(void **state)
+{
+    (void)state;
+    ifm_load_run load;
+    ifm_load_summary s;
+    load_fixture(&load, &s);
+    ifm_rate_options options = ifm_rate_options_usual();
+    options.guess = 5;
+    load.search = calloc(1, sizeof *load.search);
+    ifm_rate_search_init(load.search, &options);
+    double rate;
+    int64_t n;
+    while (ifm_rate_search_next(load.search, &rate, &n))
+        ifm_rate_search_tell(load.search, n,
+                             rate < 12   ? n - n / 300
+                             : rate < 15 ? n * 95 / 100
+                                         : n / 2,
+                             1, true);
+    for (size_t i = 0; i < load.search->n_steps; i++)
+        load.search->steps[i].ttft_p95_ns = 2e7 * load.search->steps[i].rate;
+    load.plan.request_rate = load.search->low;
+    ifm_report_style style = {.unicode = true, .width = 80};
+    char *text = report(&load, &s, &style);
+    assert_golden("load_search.txt", text);
+    assert_lines_fit(text, 80);
+    free(text);
+    text = report(&load, &s, NULL);
+    assert_non_null(strstr(text, "| 20 | 400 | 50.0% |"));
+    free(text);
+    free(load.search);
+    load_fixture_free(&load, &s);
+}
+
 static void lost_processes_are_named(void **state)
 {
     (void)state;
@@ -237,6 +271,7 @@ int main(void)
         cmocka_unit_test(what_is_one_event_is_said),
         cmocka_unit_test(names_command_nothing),
         cmocka_unit_test(colour_changes_no_letter),
+        cmocka_unit_test(a_search_is_a_row_a_step),
         cmocka_unit_test(lost_processes_are_named),
         cmocka_unit_test(words_are_right),
     };

@@ -1,6 +1,6 @@
 /*
  * The highest rate of requests at which a promise is kept: which rate to try next, and what
- * the tries so far allow to say. Knows no server; find_rate.h makes the loads.
+ * the tries so far allow to say. Knows no server; drive/find_rate.h makes the loads.
  *
  *     guess ──kept──► ×2 ──kept──► ×2 ──not kept──► bracket ──► middle (of logarithms) ──► …
  *           └─not kept─► ÷2 …                           until high ÷ low ≤ 1 + precision
@@ -18,8 +18,8 @@
  * clustering (`spread`, the variance of the share between stretches of the step over that of
  * independent requests), and the server does not change while it is searched.
  */
-#ifndef IFM_DRIVE_RATE_SEARCH_H
-#define IFM_DRIVE_RATE_SEARCH_H
+#ifndef IFM_LOAD_RATE_SEARCH_H
+#define IFM_LOAD_RATE_SEARCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ typedef struct ifm_rate_options {
 
 /* 95% of the requests, within 5%, with 95% confidence; looks of 400 requests and 10 s: with
  * 200, spread was too uncertain for a queue at two thirds of its capacity (7% of 400 searches
- * were wrong somewhere; with 400 it was 2%: tests/unit/drive_rate_search.c). */
+ * were wrong somewhere; with 400 it was 2%: tests/unit/load_rate_search.c). */
 ifm_rate_options ifm_rate_options_usual(void);
 
 /* One rate. */
@@ -61,6 +61,8 @@ typedef struct ifm_rate_step {
     double bounds[2];   /* of the share of good requests */
     int looks;
     ifm_rate_verdict verdict;
+    /* Of the last look, for people: 95% quantiles in ns, NaN: not known. */
+    double ttft_p95_ns, tpot_p95_ns, e2el_p95_ns;
 } ifm_rate_step;
 
 typedef struct ifm_rate_search {

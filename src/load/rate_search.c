@@ -1,4 +1,4 @@
-#include "drive/rate_search.h"
+#include "load/rate_search.h"
 
 #include <math.h>
 
@@ -101,7 +101,10 @@ void ifm_rate_search_tell(ifm_rate_search *self, int64_t n, int64_t good, double
     if (self->done)
         return;
     if (!self->open) {
-        self->steps[self->n_steps] = (ifm_rate_step){.rate = next_rate(self)};
+        self->steps[self->n_steps] = (ifm_rate_step){.rate = next_rate(self),
+                                                     .ttft_p95_ns = NAN,
+                                                     .tpot_p95_ns = NAN,
+                                                     .e2el_p95_ns = NAN};
         self->n_steps++;
         self->open = true;
     }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "drive/rate_search.h"
+#include "load/rate_search.h"
 
 /* 50 ms of service each; good is what took at most 200 ms. */
 static const double service_s = 0.05, limit_s = 0.2;
