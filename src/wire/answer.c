@@ -109,6 +109,11 @@ void ifm_answer_head(ifm_answer *self, int32_t status, const char *content_type,
 
 /* ---- the body -------------------------------------------------------------------------- */
 
+static size_t mark_length(const char *body, size_t n)
+{
+    return n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 /* Whether body[n] begins with a field of an event stream, or may do so with more bytes. */
 static bool begins_stream(const char *body, size_t n, bool *open)
 {
@@ -127,22 +132,22 @@ static bool begins_stream(const char *body, size_t n, bool *open)
 static ifm_answer_form form_of(ifm_content_type type, const char *body, size_t n)
 {
     bool open = false;
-    if (n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0) {
-        body += 3;
-        n -= 3;
-    }
+    const size_t n_body = n;
+    const size_t mark = mark_length(body, n);
+    body += mark;
+    n -= mark;
     for (; n > 0 && memchr(" \t\r\n", *body, 4) != NULL; n--)
         body++;
     if (n == 0)
         return IFM_FORM_OPEN;
+    if (n == n_body && n < 3 && memcmp(body, "\xef\xbb", n) == 0)
+        return IFM_FORM_OPEN; /* a mark, perhaps */
     if (*body == '{' || (*body == '[' && type != IFM_CONTENT_EVENTS))
         return IFM_FORM_WHOLE;
     if (type == IFM_CONTENT_EVENTS)
         return IFM_FORM_STREAM;
     if (begins_stream(body, n, &open))
         return open ? IFM_FORM_OPEN : IFM_FORM_STREAM;
-    if (*body == '\xef' && n < 3)
-        return IFM_FORM_OPEN; /* half a byte order mark */
     return type == IFM_CONTENT_JSON ? IFM_FORM_WHOLE : IFM_FORM_OTHER;
 }
 
@@ -177,11 +182,18 @@ static bool take_refusal(ifm_answer *self, const char *bytes, size_t n)
     return keep_body(self, bytes, n < room ? n : room) && n < room;
 }
 
-/* White space alone tells nothing and would be searched again and again. */
-static void drop_blank(ifm_buffer *body)
+/* White space alone tells nothing and would be searched again at every read: what remains of
+ * it is whether it ended a line, and whether it began one. */
+static void shorten_blank(ifm_buffer *body)
 {
-    if (strspn(ifm_buffer_text(body), " \t\r\n") == body->length)
-        ifm_buffer_clear(body);
+    const size_t mark = mark_length(ifm_buffer_text(body), body->length);
+    const size_t n = body->length - mark;
+    if (n == 0 || strspn(body->data + mark, " \t\r\n") != n)
+        return;
+    const bool line = strpbrk(body->data + mark, "\r\n") != NULL;
+    const bool begun = strchr(" \t", body->data[body->length - 1]) != NULL;
+    body->length = mark;
+    ifm_buffer_puts(body, line && begun ? "\n " : line ? "\n" : " ");
 }
 
 /* The form is known once its first bytes are there, which are kept until then. */
@@ -199,7 +211,7 @@ static bool take_open(ifm_answer *self, const char *bytes, size_t n)
     switch (self->form) {
     case IFM_FORM_OPEN:
         more = !whole || keep_body(self, bytes, n);
-        drop_blank(&self->body);
+        shorten_blank(&self->body);
         return more;
     case IFM_FORM_STREAM:
         more = feed(self, bytes, n);
@@ -283,9 +295,9 @@ static void end_stream(ifm_answer *self)
 static void end_whole(ifm_answer *self)
 {
     const ifm_buffer *body = &self->body;
-    const bool mark = body->length >= 3 && memcmp(body->data, "\xef\xbb\xbf", 3) == 0;
-    const char *json = ifm_buffer_text(body) + (mark ? 3 : 0);
-    if (!ifm_answer_take_json(self, "message", json, body->length - (mark ? 3 : 0)))
+    const size_t mark = mark_length(ifm_buffer_text(body), body->length);
+    const char *json = ifm_buffer_text(body) + mark;
+    if (!ifm_answer_take_json(self, "message", json, body->length - mark))
         return;
     if (self->event.choices > 0)
         judge(self);

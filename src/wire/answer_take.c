@@ -142,7 +142,7 @@ static void settle_bad(ifm_answer *self, const char *data, size_t n, const char 
 static bool take_error(ifm_answer *self, const char *data, size_t n)
 {
     const ifm_answer_event *event = &self->event;
-    const bool message = event->error && event->message[0] != '\0';
+    const bool message = event->message[0] != '\0';
     add_piece(self, IFM_PIECE_OTHER, n, (ifm_answer_note){.counted = -1});
     ifm_answer_settle(self, IFM_OUTCOME_ERROR_EVENT, message ? event->message : data,
                       message ? strlen(event->message) : n);
@@ -173,6 +173,7 @@ bool ifm_answer_take_json(ifm_answer *self, const char *name, const char *data, 
         self->text.length = text;
         self->hidden.length = hidden;
         event->error = false;
+        event->message[0] = '\0';
     }
     if (says_error || event->error)
         return take_error(self, data, n);
