@@ -49,6 +49,18 @@ static ifm_status mistaken(const char *text, ifm_error *err)
                     text);
 }
 
+/* Details that this kind does not have. NULL: none. */
+static const char *superfluous(ifm_mock_fault_kind kind, const char *text)
+{
+    if (strchr(text, '@') != NULL && !rows[kind].at)
+        return "no @TOKEN";
+    if (strchr(text, '=') != NULL && kind != IFM_MOCK_FAULT_HTTP_429 &&
+        kind != IFM_MOCK_FAULT_HTTP_503)
+        return "no =SECONDS";
+    /* Somebody either listens or does not. */
+    return kind == IFM_MOCK_FAULT_REFUSE && *text != '\0' ? "nothing behind it" : NULL;
+}
+
 static ifm_status unknown(const char *text, size_t n, ifm_error *err)
 {
     char names[256] = "";
@@ -66,21 +78,18 @@ static bool parse_details(ifm_mock_fault *fault, const char *text)
 {
     double value;
     if (*text == '=') {
-        const bool can = fault->kind == IFM_MOCK_FAULT_HTTP_429 ||
-                         fault->kind == IFM_MOCK_FAULT_HTTP_503;
-        if (!can || !take_number(&text, 1e9, &value))
+        if (!take_number(&text, 1e9, &value))
             return false;
         fault->retry_after_s = (int64_t)value;
     }
     if (*text == ':' && !take_number(&text, 1, &fault->share))
         return false;
     if (*text == '@') {
-        if (!rows[fault->kind].at || !take_number(&text, 1e9, &value))
+        if (!take_number(&text, 1e9, &value))
             return false;
         fault->at = (int64_t)value;
     }
-    /* Somebody either listens or does not. */
-    return *text == '\0' && (fault->kind != IFM_MOCK_FAULT_REFUSE || fault->share == 1);
+    return *text == '\0';
 }
 
 ifm_status ifm_mock_fault_parse(ifm_mock_faults *self, const char *text, ifm_error *err)
@@ -90,6 +99,10 @@ ifm_status ifm_mock_fault_parse(ifm_mock_faults *self, const char *text, ifm_err
         .kind = find(text, n), .share = 1, .at = -1, .retry_after_s = -1};
     if (fault.kind == IFM_MOCK_FAULT_NONE)
         return unknown(text, n, err);
+    const char *not = superfluous(fault.kind, text + n);
+    if (not != NULL)
+        return ifm_fail(err, IFM_ERR_ARGUMENT, "--fault: %s takes %s",
+                        rows[fault.kind].name, not );
     if (!parse_details(&fault, text + n))
         return mistaken(text, err);
     if (self->n == IFM_MOCK_MAX_FAULTS)

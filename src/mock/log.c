@@ -173,7 +173,8 @@ static void *write_all(void *arg)
             free(entry);
             entry = next;
         }
-        fflush(self->file); /* somebody may be looking on */
+        if (fflush(self->file) != 0 && self->code == 0) /* somebody may be looking on */
+            self->code = errno;
         pthread_mutex_lock(&self->mutex);
     }
     pthread_mutex_unlock(&self->mutex);

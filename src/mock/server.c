@@ -3,8 +3,9 @@
  *
  * The loop sleeps until a little before the next timer, and spends the rest looking at its
  * sockets again and again, so that a token leaves within microseconds of its time. Such
- * looking has a budget: with thousands of streams there is always a token due soon, and
- * sleeping exactly, a wake-up late, is what keeps a core free for whoever measures.
+ * looking is a share of the time slept: with thousands of streams there is always a token due
+ * soon, and sleeping exactly, a wake-up late, is what keeps a core free for whoever
+ * measures.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,7 @@ enum {
     EVENTS = 256,
     STEPS_AT_ONCE = 64, /* then sockets have their turn: a request's stamp must be true */
     SPIN_NS = 25000,    /* a precise sleep is late by 10 to 20 µs */
-    SPIN_SHARE = 10,    /* one part in so many of the time may be spent so */
-    SPIN_SAVED_NS = 2000000, /* the most that can be saved up */
+    SPIN_SHARE = 8,     /* at most one part in so many of the time is spent looking */
 };
 
 ifm_mock_options ifm_mock_defaults(void)
@@ -169,15 +169,14 @@ static ifm_status start(ifm_mock *self, ifm_error *err)
     ifm_status st = ifm_poller_init(&self->poller, err);
     if (st == IFM_OK)
         st = options->unix_path != NULL ? bind_unix(self, err) : bind_tcp(self, err);
+    if (st == IFM_OK && options->log_path != NULL)
+        st = ifm_mock_log_open(options->log_path, &self->log, err);
     if (st != IFM_OK || refuses(options))
         return st; /* bound, so that nobody else is there, but deaf */
     if (listen(self->listen_fd, BACKLOG) != 0)
         return ifm_fail_errno(err, errno, "%s: cannot listen", self->address);
-    st = ifm_poller_add(&self->poller, self->listen_fd, IFM_POLL_READ, &self->listen_fd,
-                        err);
-    if (st == IFM_OK && options->log_path != NULL)
-        st = ifm_mock_log_open(options->log_path, &self->log, err);
-    return st;
+    return ifm_poller_add(&self->poller, self->listen_fd, IFM_POLL_READ, &self->listen_fd,
+                          err);
 }
 
 ifm_status ifm_mock_new(const ifm_mock_options *options, ifm_mock **out, ifm_error *err)
@@ -229,7 +228,7 @@ static void play_due(ifm_mock *self)
 
 static void serve_events(ifm_mock *self, const ifm_poll_event *events, size_t n)
 {
-    const int64_t stamp = ifm_time_now().ns;
+    const int64_t stamp = n > 0 ? ifm_time_now().ns : 0;
     for (size_t i = 0; i < n && !self->totals.died; i++) {
         if (events[i].user == &self->listen_fd)
             ifm_mock_conn_accept(self);
@@ -242,37 +241,38 @@ static void serve_events(ifm_mock *self, const ifm_poll_event *events, size_t n)
     }
 }
 
-/* Until when to sleep, given the budget for looking; *looks: not at all. */
-static ifm_time plan_sleep(const ifm_mock *self, int64_t spin_left_ns, bool *looks)
+/* When to stop sleeping for the timer that is due next: the closer it was when that was
+ * decided, the less is spent looking. */
+typedef struct plan {
+    int64_t due_ns, look_from_ns;
+} plan;
+
+/* Until when to sleep; the past: look at the sockets only. */
+static ifm_time sleep_until(const ifm_mock *self, plan *plan)
 {
-    const int64_t now_ns = ifm_time_now().ns;
-    const int64_t next_ns = ifm_mock_timers_next_ns(&self->timers);
-    const bool may_spin = spin_left_ns > SPIN_NS;
-    *looks = may_spin && next_ns - now_ns <= SPIN_NS;
-    if (next_ns == INT64_MAX)
+    const int64_t due_ns = ifm_mock_timers_next_ns(&self->timers);
+    if (due_ns == INT64_MAX)
         return IFM_POLL_FOREVER;
-    return (ifm_time){*looks ? 0 : next_ns - (may_spin ? SPIN_NS : 0)};
+    const int64_t now_ns = ifm_time_now().ns;
+    if (plan->due_ns != due_ns) {
+        const int64_t share_ns = (due_ns - now_ns) / SPIN_SHARE;
+        plan->due_ns = due_ns;
+        plan->look_from_ns = due_ns - (share_ns < SPIN_NS ? share_ns : SPIN_NS);
+    }
+    return (ifm_time){now_ns < plan->look_from_ns ? plan->look_from_ns : 0};
 }
 
 static void loop(ifm_mock *self)
 {
     ifm_poll_event events[EVENTS];
-    int64_t spin_left_ns = SPIN_SAVED_NS, before_ns = ifm_time_now().ns;
+    plan plan = {0, 0};
     while (!self->stopping && !self->totals.died) {
         play_due(self);
         ifm_mock_conn_reap(self);
         if (self->totals.died)
             break;
-        bool looks;
-        const ifm_time until = plan_sleep(self, spin_left_ns, &looks);
-        const size_t n = ifm_poller_wait(&self->poller, until, events, EVENTS);
-        if (n > 0)
-            serve_events(self, events, n);
-        const int64_t now_ns = ifm_time_now().ns, passed_ns = now_ns - before_ns;
-        before_ns = now_ns;
-        spin_left_ns += looks ? -passed_ns : passed_ns / SPIN_SHARE;
-        if (spin_left_ns > SPIN_SAVED_NS)
-            spin_left_ns = SPIN_SAVED_NS;
+        const ifm_time until = sleep_until(self, &plan);
+        serve_events(self, events, ifm_poller_wait(&self->poller, until, events, EVENTS));
     }
 }
 

@@ -59,7 +59,7 @@ static ifm_status parse_one(ifm_mock_shapes *self, const char *text, size_t n,
         const long long value = strtoll(colon + 1, &end, 10);
         if (end == colon + 1 || end != text + n || value < 1 || value > MOST_NUMBER)
             return ifm_fail(err, IFM_ERR_ARGUMENT,
-                            "--shape: \"%.*s\" has no whole number from 1 to %d", (int)n,
+                            "--shape: \"%.*s\" wants a whole number from 1 to %d", (int)n,
                             text, MOST_NUMBER);
         self->number[i] = value;
     }
