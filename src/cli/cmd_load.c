@@ -73,6 +73,8 @@ static const ifm_option options[] = {
      "prompts)"},
     {"slo", 0, IFM_OPTION_STRING, "LIST", 0, 0, NULL, "Verdict",
      "a promise in milliseconds, ttft:500,tpot:50,e2el:5000: what keeps it is goodput"},
+    {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output",
+     "everything that was measured, each request with its id; - for standard output"},
     {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output",
      "the report as Markdown; - for standard output"},
     {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, "Output",

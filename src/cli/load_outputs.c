@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/run_outputs.h"
 #include "report/load_report.h"
+#include "result/load_json.h"
 
 typedef ifm_status write_function(const ifm_load_run *load,
                                   const ifm_load_summary *summary, FILE *out,
@@ -15,6 +16,7 @@ static const struct {
     const char *option;
     write_function *write;
 } kinds[IFM_LOAD_OUTPUT_KINDS] = {
+    {"json", ifm_result_write_load_json},
     {"markdown", ifm_report_load_markdown},
 };
 

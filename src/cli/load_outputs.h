@@ -6,7 +6,7 @@
 #include "load/summary.h"
 #include "os/file.h"
 
-enum { IFM_LOAD_OUTPUT_KINDS = 1 }; /* --json, --csv, --markdown */
+enum { IFM_LOAD_OUTPUT_KINDS = 2 }; /* --json, --csv, --markdown */
 
 typedef struct ifm_load_outputs {
     ifm_output files[IFM_LOAD_OUTPUT_KINDS];
