@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "load/floor.h"
+
 ifm_word ifm_word_whole(int64_t n)
 {
     char digits[32];
@@ -333,24 +335,9 @@ void ifm_load_text_client(ifm_buffer *out, const ifm_load_run *load,
     }
 }
 
-/* The row measured with the fewest streams that are as many as these, else the last. */
-static const ifm_floor *floor_for(const ifm_load_run *load)
-{
-    const ifm_floor *best = NULL;
-    for (size_t i = 0; i < load->n_floors; i++) {
-        const ifm_floor *f = &load->floors[i];
-        const bool enough = f->streams >= load->peak_in_flight;
-        if (best == NULL ||
-            (enough ? f->streams < best->streams || best->streams < load->peak_in_flight
-                    : f->streams > best->streams && best->streams < load->peak_in_flight))
-            best = f;
-    }
-    return best;
-}
-
 void ifm_load_text_floor(ifm_buffer *out, const ifm_load_run *load, bool unicode)
 {
-    const ifm_floor *f = floor_for(load);
+    const ifm_floor *f = ifm_floor_for(load, load->peak_in_flight);
     if (f == NULL) {
         ifm_buffer_puts(out, "not measured on this host: `inferometer load --self-test` "
                              "tells how far off this client's times are");
