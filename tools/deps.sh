@@ -49,7 +49,7 @@ clang-rt   clang-rt           libclang-rt-dev    compiler-rt           compiler-
 format     tool:clang-format-14,clang-format clang-format-14 clang-tools-extra clang-extra-tools clang-format
 shellcheck tool:shellcheck    shellcheck         ShellCheck            shellcheck      shellcheck
 gcovr      tool:gcovr         gcovr              gcovr                 gcovr           gcovr
-mpi        tool:mpicc         libopenmpi-dev,openmpi-bin openmpi-devel openmpi-dev     open-mpi
+mpi        tool:mpicc         libopenmpi-dev,openmpi-bin -            -               open-mpi
 arm64-cc   arm64-cc           gcc-aarch64-linux-gnu,libc6-dev-arm64-cross - -          -
 arm64-run  arm64-run          qemu-user          -                     -               -
 TABLE

@@ -93,5 +93,7 @@ typedef struct ifm_ranks_watch {
  */
 ifm_status ifm_ranks_finish(ifm_ranks *self, ifm_load_run *load, ifm_totals *own,
                             const ifm_ranks_watch *watch, ifm_status st, ifm_error *err);
+/* Rank 0, after it: how long the merge took, from the last rank's end on. */
+int64_t ifm_ranks_merge_ns(const ifm_ranks *self);
 
 #endif

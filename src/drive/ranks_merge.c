@@ -274,3 +274,8 @@ ifm_status ifm_ranks_finish(ifm_ranks *self, ifm_load_run *load, ifm_totals *own
         *err = local;
     return st != IFM_OK ? st : merged;
 }
+
+int64_t ifm_ranks_merge_ns(const ifm_ranks *self)
+{
+    return self != NULL ? ifm_time_between(self->merging, self->merged_at) : 0;
+}
