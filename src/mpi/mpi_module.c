@@ -2,7 +2,7 @@
  * MPI as a transport between the processes of a load: the module ifm-mpi.so, opened by
  * src/drive/ranks_open.c when an MPI launcher started the program.
  *
- * Only what does not wait: MPI_Isend, MPI_Improbe, MPI_Ireduce with MPI_Test. A collective
+ * Only what does not wait: MPI_Isend, MPI_Improbe and MPI_Imrecv, MPI_Ireduce with MPI_Test. A collective
  * that waits would wait forever for a process that died, and an MPI that waits spins, on a
  * core that the load needs. Errors are returned (MPI_ERRORS_RETURN), not fatal.
  */
@@ -25,10 +25,24 @@ typedef struct outgoing {
     char bytes[];
 } outgoing;
 
+/* A message that has been announced; of a large one the sender's part may be missing still,
+ * and forever if the sender died. */
+typedef struct incoming {
+    struct incoming *next;
+    MPI_Request request;
+    int32_t from, tag;
+    size_t n;
+    bool there;
+    char bytes[];
+} incoming;
+
+enum { ANNOUNCED = 64 }; /* messages at once, from all ranks */
+
 typedef struct mpi_group {
     outgoing *first;
-    char *in; /* heap, [capacity]: the last message that came */
-    size_t capacity;
+    incoming *oldest, **end; /* in the order of their announcement */
+    size_t n_incoming;
+    incoming *given; /* what receive gave last */
 } mpi_group;
 
 static ifm_status fail_mpi(ifm_error *err, int code, const char *what)
@@ -74,6 +88,7 @@ static ifm_status join(void **out, ifm_ranks_place *place, ifm_error *err)
     *place = (ifm_ranks_place){.rank = rank, .size = size};
     snprintf(place->host, sizeof place->host, "%.*s", (int)sizeof place->host - 1, host);
     name_library(place->library, sizeof place->library);
+    self->end = &self->oldest;
     *out = self;
     return IFM_OK;
 }
@@ -130,31 +145,76 @@ static size_t unsent(void *group, int32_t to)
     return n;
 }
 
-static bool receive(void *group, ifm_ranks_message *message)
+/* Takes up one message more that is announced; false: there is none. */
+static bool take_up(mpi_group *self)
 {
-    mpi_group *self = group;
     MPI_Message handle;
     MPI_Status status;
     int there = 0, n = 0;
-    sweep(self);
-    if (MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &there, &handle,
+    if (self->n_incoming >= ANNOUNCED ||
+        MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &there, &handle,
                     &status) != MPI_SUCCESS ||
         !there)
         return false;
     MPI_Get_count(&status, MPI_BYTE, &n);
-    if ((size_t)n > self->capacity || self->in == NULL) {
-        char *grown = realloc(self->in, (size_t)n + 1);
-        if (grown == NULL)
-            MPI_Abort(MPI_COMM_WORLD, 1); /* a message that nobody can take */
-        self->in = grown;
-        self->capacity = (size_t)n + 1;
-    }
-    if (MPI_Mrecv(self->in, n, MPI_BYTE, &handle, &status) != MPI_SUCCESS)
+    incoming *one = malloc(sizeof *one + (size_t)n);
+    if (one == NULL)
+        MPI_Abort(MPI_COMM_WORLD, 1); /* a message that nobody can take */
+    *one = (incoming){.from = status.MPI_SOURCE, .tag = status.MPI_TAG, .n = (size_t)n};
+    if (MPI_Imrecv(one->bytes, n, MPI_BYTE, &handle, &one->request) != MPI_SUCCESS) {
+        free(one);
         return false;
-    *message = (ifm_ranks_message){.from = status.MPI_SOURCE,
-                                   .tag = status.MPI_TAG,
-                                   .bytes = self->in,
-                                   .n = (size_t)n};
+    }
+    *self->end = one;
+    self->end = &one->next;
+    self->n_incoming++;
+    return true;
+}
+
+static bool waits_for_an_older(const mpi_group *self, const incoming *one)
+{
+    for (const incoming *older = self->oldest; older != one; older = older->next)
+        if (older->from == one->from)
+            return true;
+    return false;
+}
+
+/* The oldest that is whole; what one rank sent stays in its order, and what a dead one began
+ * keeps nobody else's back. */
+static incoming *take_whole(mpi_group *self)
+{
+    for (incoming **at = &self->oldest; *at != NULL; at = &(*at)->next) {
+        incoming *one = *at;
+        int done = 0;
+        if (!one->there)
+            one->there =
+                MPI_Test(&one->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done;
+        if (!one->there || waits_for_an_older(self, one))
+            continue;
+        *at = one->next;
+        if (self->end == &one->next)
+            self->end = at;
+        self->n_incoming--;
+        return one;
+    }
+    return NULL;
+}
+
+static bool receive(void *group, ifm_ranks_message *message)
+{
+    mpi_group *self = group;
+    free(self->given);
+    self->given = NULL;
+    sweep(self);
+    while (take_up(self))
+        ;
+    self->given = take_whole(self);
+    if (self->given == NULL)
+        return false;
+    *message = (ifm_ranks_message){.from = self->given->from,
+                                   .tag = self->given->tag,
+                                   .bytes = self->given->bytes,
+                                   .n = self->given->n};
     return true;
 }
 
@@ -211,7 +271,7 @@ static void leave(void *group, bool whole)
     if (!whole)
         return; /* MPI_Finalize would wait for the dead */
     MPI_Finalize();
-    free(self->in);
+    free(self->given);
     free(self);
 }
 
