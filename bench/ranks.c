@@ -154,7 +154,7 @@ static ifm_status measure(ifm_ranks *ranks, const workload *work, ifm_error *err
 {
     static ifm_totals own, sum;
     ifm_load_run load = {0};
-    const ifm_ranks_watch watch = {.cancel_fd = -1};
+    const ifm_ranks_watch watch = {0};
     own.planned = work->requests;
     ifm_status st = ifm_spool_new(NULL, &load.spool, err);
     const ifm_time begin = ifm_time_now();

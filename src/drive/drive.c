@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "drive/loop.h"
+#include "drive/ranks.h"
 #include "drive/source.h"
 #include "os/rss.h"
 
@@ -21,7 +23,8 @@ enum {
 /* ---- the plan of a phase ---------------------------------------------------------------- */
 
 static ifm_schedule_options schedule_of(const ifm_load_plan *plan,
-                                        const ifm_requests_source *source)
+                                        const ifm_requests_source *source,
+                                        const ifm_ranks *ranks)
 {
     const int64_t *times = ifm_requests_source_times(source);
     return (ifm_schedule_options){
@@ -30,7 +33,7 @@ static ifm_schedule_options schedule_of(const ifm_load_plan *plan,
         .burstiness = plan->burstiness,
         .ramp_s = plan->ramp_s,
         .ramp = plan->ramp_exponential ? IFM_RAMP_EXPONENTIAL : IFM_RAMP_LINEAR,
-        .places = plan->concurrency,
+        .places = ifm_ranks_share(ranks, plan->concurrency),
         .times = times,
         .n_times = times != NULL ? (size_t)ifm_requests_source_count(source) : 0,
         .speed = plan->trace_speed > 0 ? plan->trace_speed : 1,
@@ -38,24 +41,31 @@ static ifm_schedule_options schedule_of(const ifm_load_plan *plan,
     };
 }
 
+/* Conversations are numbered through, warm-up first, and the process that has number i is
+ * rank i mod size. */
 static ifm_phase_plan measuring(const ifm_load_plan *plan,
-                                const ifm_requests_source *source)
+                                const ifm_requests_source *source, const ifm_ranks *ranks)
 {
+    const int64_t warmup = plan->n_warmup, n = plan->n_prompts;
+    const int64_t next = ifm_ranks_global(ranks, ifm_ranks_share(ranks, warmup));
+    const int64_t all = ifm_ranks_share(ranks, warmup + n);
     return (ifm_phase_plan){
-        .schedule = schedule_of(plan, source),
-        .step = 1,
-        .limit = plan->n_prompts > 0 ? plan->n_prompts : INT64_MAX,
+        .schedule = schedule_of(plan, source, ranks),
+        .first = next - warmup,
+        .step = ifm_ranks_size(ranks),
+        .limit = n > 0 ? all - ifm_ranks_share(ranks, warmup) : INT64_MAX,
         .duration_ns = plan->duration_ns > 0 ? plan->duration_ns : INT64_MAX,
     };
 }
 
 /* As measuring, at once at its full rate; random gaps of their own. */
 static ifm_phase_plan warming(const ifm_load_plan *plan,
-                              const ifm_requests_source *source)
+                              const ifm_requests_source *source, const ifm_ranks *ranks)
 {
-    ifm_phase_plan phase = measuring(plan, source);
+    ifm_phase_plan phase = measuring(plan, source, ranks);
     phase.warmup = true;
-    phase.limit = plan->n_warmup;
+    phase.first = ifm_ranks_rank(ranks);
+    phase.limit = ifm_ranks_share(ranks, plan->n_warmup);
     phase.duration_ns = INT64_MAX;
     phase.schedule.ramp_s = 0;
     phase.schedule.seed = ~plan->seed;
@@ -94,15 +104,19 @@ static void watch(const ifm_drive_options *options, ifm_loop *loop, int done_fd)
             break;
         if (n > 0 && fds[0].revents != 0)
             break;
-        if (n > 0 && fds[1].revents != 0) {
+        bool stop = false;
+        if (totals != NULL) {
+            ifm_loop_look(loop, totals);
+            stop = ifm_ranks_report(options->ranks, totals, totals);
+        }
+        if (stop || (n > 0 && fds[1].revents != 0)) {
             fds[1].fd = -1; /* once is enough */
+            ifm_ranks_cancel(options->ranks);
             atomic_store(&loop->cancelled, true);
             ifm_loop_wake(loop);
         }
-        if (totals != NULL && options->on_tick != NULL) {
-            ifm_loop_look(loop, totals);
+        if (totals != NULL && options->on_tick != NULL)
             options->on_tick(options->user, totals);
-        }
     }
     free(totals);
 }
@@ -171,12 +185,14 @@ static ifm_status set_up(const ifm_drive_options *options, ifm_loop *loop,
     client.user = loop;
     const ifm_maker_options maker = {
         .source = options->source,
-        .step = 1,
+        .first = ifm_ranks_rank(options->ranks),
+        .step = ifm_ranks_size(options->ranks),
         .end = conversations(&load->plan, options->source),
         .wake = ifm_loop_wake,
         .user = loop,
     };
     loop->load = load;
+    loop->rank = ifm_ranks_rank(options->ranks);
     loop->unique = ifm_requests_source_unique(options->source);
     make_run_id(loop->run_id);
     ifm_status st = open_wake(loop, err);
@@ -211,18 +227,24 @@ static int64_t cpu_ns(void)
            ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
 }
 
+/* All ranks have ended what came before, and begin the next phase at one moment. */
+static ifm_status start(ifm_ranks *ranks, ifm_time *begin, ifm_error *err)
+{
+    const ifm_status st = ifm_ranks_agree(ranks, IFM_OK, 0, err);
+    return st == IFM_OK ? ifm_ranks_start_together(ranks, begin, err) : st;
+}
+
 static ifm_status run(const ifm_drive_options *options, ifm_loop *loop,
                       ifm_load_run *load, ifm_error *err)
 {
-    const ifm_phase_plan warmup = warming(&load->plan, options->source);
-    ifm_phase_plan measure = measuring(&load->plan, options->source);
-    ifm_status st = IFM_OK;
-    loop->totals.planned = load->plan.n_prompts > 0 ? load->plan.n_prompts : -1;
+    const ifm_phase_plan warmup = warming(&load->plan, options->source, options->ranks);
+    ifm_phase_plan measure = measuring(&load->plan, options->source, options->ranks);
+    ifm_time begin;
+    loop->totals.planned = load->plan.n_prompts > 0 ? measure.limit : -1;
     loop->totals.duration_ns = load->plan.duration_ns;
     loop->shown = loop->totals;
-    ifm_maker_fill(loop->maker);
-    load->began = ifm_time_now();
-    if (load->plan.n_warmup > 0)
+    ifm_status st = ifm_ranks_start_together(options->ranks, &load->began, err);
+    if (st == IFM_OK && load->plan.n_warmup > 0)
         st = run_phase(options, loop, &warmup, load->began, err);
     if (st != IFM_OK || loop->status != IFM_OK || atomic_load(&loop->cancelled))
         return st;
@@ -230,7 +252,11 @@ static ifm_status run(const ifm_drive_options *options, ifm_loop *loop,
         measure.schedule.times += load->plan.n_warmup;
         measure.schedule.n_times -= (size_t)load->plan.n_warmup;
     }
-    const ifm_time begin = ifm_time_now();
+    begin = load->began;
+    if (load->plan.n_warmup > 0)
+        st = start(options->ranks, &begin, err);
+    if (st != IFM_OK)
+        return st;
     load->warm_ns = ifm_time_between(load->began, begin);
     return run_phase(options, loop, &measure, begin, err);
 }
@@ -262,6 +288,57 @@ static ifm_status outcome_of(ifm_loop *loop, ifm_load_run *load, ifm_status st,
     return st;
 }
 
+/* Whether all ranks would make the same load: what must not differ, as one number. */
+static uint64_t digest(const ifm_load_plan *plan, const ifm_requests_source *source)
+{
+    char text[512];
+    const int n = snprintf(
+        text, sizeof text,
+        "%zu %zu %d %d %d %.17g %.17g %.17g %lld %lld %lld %lld %llu %lld",
+        sizeof(ifm_record), sizeof(ifm_wire), (int)plan->endpoint, plan->stream,
+        (int)plan->arrival, plan->request_rate, plan->burstiness, plan->ramp_s,
+        (long long)plan->concurrency, (long long)plan->n_prompts,
+        (long long)plan->duration_ns, (long long)plan->n_warmup,
+        (unsigned long long)plan->seed, (long long)ifm_requests_source_count(source));
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (int i = 0; i < n; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+    for (const char *c = plan->model != NULL ? plan->model : ""; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    return hash;
+}
+
+static ifm_status check_places(const ifm_load_plan *plan, const ifm_ranks *ranks,
+                               ifm_error *err)
+{
+    if (plan->concurrency == 0 || plan->concurrency >= ifm_ranks_size(ranks))
+        return IFM_OK;
+    return ifm_fail(err, IFM_ERR_ARGUMENT,
+                    "--concurrency %lld cannot be divided among %d processes: start %lld "
+                    "of them at most",
+                    (long long)plan->concurrency, ifm_ranks_size(ranks),
+                    (long long)plan->concurrency);
+}
+
+/* This rank's part, and then that of all. */
+static ifm_status run_and_merge(const ifm_drive_options *options, ifm_loop *loop,
+                                ifm_load_run *load, ifm_error *err)
+{
+    const ifm_ranks_watch looking = {options->on_tick, options->user};
+    const int64_t cpu = cpu_ns();
+    ifm_totals *totals = malloc(sizeof *totals);
+    if (totals == NULL)
+        return ifm_fail(err, IFM_ERR_NO_MEMORY, "load: no memory");
+    ifm_status st = run(options, loop, load, err);
+    load->client_cpu_ns = cpu_ns() - cpu;
+    conclude(loop, load);
+    st = outcome_of(loop, load, st, err);
+    ifm_loop_look(loop, totals);
+    st = ifm_ranks_finish(options->ranks, load, totals, &looking, st, err);
+    free(totals);
+    return st;
+}
+
 ifm_status ifm_drive_run(const ifm_drive_options *options, ifm_load_run *load,
                          ifm_error *err)
 {
@@ -269,14 +346,15 @@ ifm_status ifm_drive_run(const ifm_drive_options *options, ifm_load_run *load,
     if (loop == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "load: no memory");
     ifm_loop_init(loop);
-    const int64_t cpu = cpu_ns();
-    ifm_status st = set_up(options, loop, load, err);
-    if (st == IFM_OK) {
-        st = run(options, loop, load, err);
-        load->client_cpu_ns = cpu_ns() - cpu;
-        conclude(loop, load);
-        st = outcome_of(loop, load, st, err);
-    }
+    ifm_ranks_heed(options->ranks, options->cancel_fd);
+    ifm_status st = check_places(&load->plan, options->ranks, err);
+    if (st == IFM_OK)
+        st = set_up(options, loop, load, err);
+    if (st == IFM_OK)
+        ifm_maker_fill(loop->maker);
+    st = ifm_ranks_agree(options->ranks, st, digest(&load->plan, options->source), err);
+    if (st == IFM_OK)
+        st = run_and_merge(options, loop, load, err);
     take_down(loop);
     return st;
 }

@@ -153,7 +153,7 @@ static void start(ifm_loop *self, ifm_slot *slot)
 /* Everything that begins gets its number here: those that are sent and those that are not. */
 static void begin(ifm_loop *self, ifm_slot *slot, ifm_time due)
 {
-    slot->id = self->requests++;
+    slot->id = self->rank + self->plan.step * self->requests++;
     slot->due = due;
     self->started++;
     if (!slot->warmup && (is_closed(self) || slot->asked.turn > 0))

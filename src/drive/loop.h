@@ -67,7 +67,7 @@ typedef struct ifm_loop {
     bool closing;          /* no new conversations */
 
     /* Of the load. */
-    int64_t requests; /* that have begun, of all phases: the next id */
+    int64_t requests; /* that have begun, of all phases: gives the next id */
     ifm_slot *spare;  /* slots to use again */
     ifm_surplus surplus[IFM_SURPLUS_MOST];
     size_t n_surplus;

@@ -11,6 +11,9 @@
 ifm_status ifm_ranks_new(const ifm_ranks_ops *ops, void *group,
                          const ifm_ranks_place *place, ifm_ranks **out, ifm_error *err)
 {
+    if (place->size > IFM_RANKS_MOST)
+        return ifm_fail(err, IFM_ERR_LIMIT, "%d ranks are more than %d", place->size,
+                        IFM_RANKS_MOST);
     ifm_ranks *self = calloc(1, sizeof *self);
     if (self != NULL)
         self->peers = calloc((size_t)place->size, sizeof *self->peers);
@@ -22,6 +25,7 @@ ifm_status ifm_ranks_new(const ifm_ranks_ops *ops, void *group,
     self->group = group;
     self->place = *place;
     self->pumped = ifm_ranks_now(self);
+    self->cancel_fd = -1;
     *out = self;
     return IFM_OK;
 }
@@ -45,8 +49,13 @@ void ifm_ranks_close(ifm_ranks *self)
     for (int32_t r = 0; r < self->place.size; r++)
         free(self->peers[r].totals);
     free(self->peers);
-    free(self->gift);
     free(self);
+}
+
+void ifm_ranks_heed(ifm_ranks *self, int cancel_fd)
+{
+    if (self != NULL)
+        self->cancel_fd = cancel_fd;
 }
 
 int32_t ifm_ranks_rank(const ifm_ranks *self)
@@ -115,18 +124,6 @@ static void note(const ifm_ranks_message *message, void *into, size_t size, bool
         return;
     memcpy(into, message->bytes, size);
     *came = true;
-}
-
-static void take_gift(ifm_ranks *self, const ifm_ranks_message *message)
-{
-    char *copy = malloc(message->n > 0 ? message->n : 1);
-    if (copy == NULL)
-        return; /* whoever waits for it says that it did not come */
-    memcpy(copy, message->bytes, message->n);
-    free(self->gift);
-    self->gift = copy;
-    self->n_gift = message->n;
-    self->gift_came = true;
 }
 
 static void answer_ping(ifm_ranks *self, const ifm_ranks_message *message)
@@ -201,9 +198,6 @@ static void dispatch_from_first(ifm_ranks *self, const ifm_ranks_message *messag
     case IFM_RANKS_VERDICT:
         note(message, &self->verdict, sizeof self->verdict, &self->verdict_came);
         break;
-    case IFM_RANKS_GIFT:
-        take_gift(self, message);
-        break;
     case IFM_RANKS_PING:
         answer_ping(self, message);
         break;
@@ -270,18 +264,20 @@ ifm_status ifm_ranks_await(ifm_ranks *self, const bool *flag, int64_t timeout_ns
 {
     const ifm_time begin = ifm_ranks_now(self);
     while (!*flag) {
+        ifm_ranks_beat(self);
+        if (*flag)
+            break;
         if (self->quit_came)
             return fail_quit(self, err);
-        if (ifm_time_between(begin, ifm_ranks_now(self)) > timeout_ns) {
+        if (self->cancelled)
+            return ifm_fail(err, IFM_ERR_CANCELLED, "interrupted");
+        if (self->peers[0].lost ||
+            ifm_time_between(begin, ifm_ranks_now(self)) > timeout_ns) {
             self->broken = true;
-            return ifm_fail(err, IFM_ERR_CHILD,
-                            "rank %d (%s): nothing came from rank 0 for %.0f s: %s",
-                            self->place.rank, self->place.host, (double)timeout_ns / 1e9,
-                            what);
+            return ifm_fail(err, IFM_ERR_CHILD, "rank %d (%s): rank 0 is silent (%s)",
+                            self->place.rank, self->place.host, what);
         }
-        /* One message at a time: what follows is for whoever waits next. */
-        if (!ifm_ranks_pump(self) && ifm_ranks_now(self).ns >= self->awake_until.ns)
-            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        ifm_ranks_breathe(self, 200000);
     }
     return IFM_OK;
 }

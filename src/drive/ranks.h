@@ -29,6 +29,9 @@ ifm_status ifm_ranks_open(ifm_ranks **out, ifm_error *err);
 /* The same through any transport; for tests. */
 ifm_status ifm_ranks_new(const ifm_ranks_ops *ops, void *group,
                          const ifm_ranks_place *place, ifm_ranks **out, ifm_error *err);
+/* Readable: whatever waits here ends, the load is cancelled (ifm_ranks_cancel). NULL is
+ * legal. */
+void ifm_ranks_heed(ifm_ranks *self, int cancel_fd);
 /* Leaves the group. Rank 0 also ends the others, if they are not done. NULL is legal. */
 void ifm_ranks_close(ifm_ranks *self);
 
@@ -55,10 +58,9 @@ int64_t ifm_ranks_share(const ifm_ranks *self, int64_t n);
  * options, files, or another build). */
 ifm_status ifm_ranks_agree(ifm_ranks *self, ifm_status st, uint64_t digest,
                            ifm_error *err);
-/* Rank 0's bytes come to all others. n ≤ 64 KiB, the same everywhere. */
-ifm_status ifm_ranks_give(ifm_ranks *self, void *bytes, size_t n, ifm_error *err);
 /* Measures all clocks, and agrees on a moment shortly ahead: *start, in this process's
- * clock. Alone: now. */
+ * clock. Alone: now. Behind ifm_ranks_agree, so that everybody is ready. The first start is
+ * time zero of the load, later ones begin its phases. */
 ifm_status ifm_ranks_start_together(ifm_ranks *self, ifm_time *start, ifm_error *err);
 
 /* ---- meanwhile ----------------------------------------------------------------------- */
@@ -74,7 +76,6 @@ void ifm_ranks_cancel(ifm_ranks *self);
 /* ---- after --------------------------------------------------------------------------- */
 
 typedef struct ifm_ranks_watch {
-    int cancel_fd; /* readable: as ifm_ranks_cancel; -1 */
     void (*on_tick)(void *user, const ifm_totals *totals);
     void *user;
 } ifm_ranks_watch;
@@ -89,7 +90,7 @@ typedef struct ifm_ranks_watch {
  * A rank that died: load->ranks[r].lost and lost_requests (which it had begun, as its last
  * word said, and not handed over), the warning "ranks-lost", run.incomplete. That is no error of this
  * function. Errors: `st`; IO, NO_MEMORY (what was merged stays, run.incomplete); in other
- * ranks CHILD when rank 0 died.
+ * ranks CHILD when rank 0 died. load->began must be the first start.
  */
 ifm_status ifm_ranks_finish(ifm_ranks *self, ifm_load_run *load, ifm_totals *own,
                             const ifm_ranks_watch *watch, ifm_status st, ifm_error *err);

@@ -28,10 +28,16 @@ static ifm_ranks_agree_message my_word(const ifm_ranks *self, ifm_status st,
     return word;
 }
 
+/* Dead, or done before it began: nothing more is to be agreed on with it. */
+static bool is_out(const ifm_ranks_peer *peer)
+{
+    return peer->lost || peer->done;
+}
+
 static bool all_agreed(const ifm_ranks *self)
 {
     for (int32_t r = 1; r < self->place.size; r++)
-        if (!self->peers[r].agreed)
+        if (!self->peers[r].agreed && !is_out(&self->peers[r]))
             return false;
     return true;
 }
@@ -41,8 +47,13 @@ static ifm_status hear_all(ifm_ranks *self, ifm_error *err)
 {
     const ifm_time begin = ifm_ranks_now(self);
     while (!all_agreed(self)) {
+        ifm_ranks_beat(self);
         ifm_ranks_breathe(self, 200000);
-        if (ifm_time_between(begin, ifm_ranks_now(self)) < IFM_RANKS_PATIENCE_NS)
+        if (self->cancelled)
+            return ifm_fail(err, IFM_ERR_CANCELLED, "interrupted");
+        /* Who makes a load already (its warm-up) is missed by its silence. */
+        if (self->running ||
+            ifm_time_between(begin, ifm_ranks_now(self)) < IFM_RANKS_PATIENCE_NS)
             continue;
         int32_t missing = 1;
         while (self->peers[missing].agreed)
@@ -62,6 +73,8 @@ static ifm_status judge(ifm_ranks *self, uint64_t digest, ifm_error *err)
     ifm_status st = IFM_OK;
     for (int32_t r = 1; r < self->place.size && st == IFM_OK; r++) {
         const ifm_ranks_agree_message *word = &self->peers[r].agree;
+        if (is_out(&self->peers[r]))
+            continue;
         memcpy(self->peers[r].host, word->host, sizeof self->peers[r].host);
         self->peers[r].host[sizeof self->peers[r].host - 1] = '\0';
         if (word->status != IFM_OK)
@@ -102,8 +115,10 @@ static ifm_status agree_other(ifm_ranks *self, const ifm_ranks_agree_message *wo
                               ifm_error *err)
 {
     ifm_ranks_send(self, 0, IFM_RANKS_AGREE, word, sizeof *word);
-    ifm_status st = ifm_ranks_await(self, &self->verdict_came, 2 * IFM_RANKS_PATIENCE_NS,
-                                    "did it die?", err);
+    /* Who waits for rank 0 while it makes a load misses it by its silence. */
+    ifm_status st = ifm_ranks_await(self, &self->verdict_came,
+                                    self->running ? INT64_MAX : 2 * IFM_RANKS_PATIENCE_NS,
+                                    "did it die while it got ready?", err);
     self->verdict_came = false;
     if (st == IFM_OK && self->verdict.status != IFM_OK)
         st = ifm_fail(err, (ifm_status)self->verdict.status, "%.*s",
@@ -122,29 +137,6 @@ ifm_status ifm_ranks_agree(ifm_ranks *self, ifm_status st, uint64_t digest,
         return agree_first(self, st, digest, at);
     const ifm_ranks_agree_message word = my_word(self, st, digest, at);
     return agree_other(self, &word, at);
-}
-
-ifm_status ifm_ranks_give(ifm_ranks *self, void *bytes, size_t n, ifm_error *err)
-{
-    if (self == NULL)
-        return IFM_OK;
-    if (n > IFM_RANKS_GIFT_BYTES)
-        return ifm_fail(err, IFM_ERR_LIMIT, "%zu bytes for all ranks: more than %d", n,
-                        IFM_RANKS_GIFT_BYTES);
-    if (self->place.rank == 0) {
-        ifm_ranks_send_all(self, IFM_RANKS_GIFT, bytes, n);
-        return IFM_OK;
-    }
-    ifm_status st = ifm_ranks_await(self, &self->gift_came, IFM_RANKS_PATIENCE_NS,
-                                    "did it die?", err);
-    if (st != IFM_OK)
-        return st;
-    self->gift_came = false;
-    if (self->n_gift != n)
-        return ifm_fail(err, IFM_ERR_CHILD, "rank 0 gave %zu bytes, where %zu belong",
-                        self->n_gift, n);
-    memcpy(bytes, self->gift, n);
-    return IFM_OK;
 }
 
 /* ---- clocks, and the start ----------------------------------------------------------- */
@@ -184,23 +176,39 @@ void ifm_ranks_measure_clock(ifm_ranks *self, int32_t rank, ifm_clock_estimate *
 
 static ifm_status start_first(ifm_ranks *self, ifm_time *start, ifm_error *err)
 {
+    int64_t offset_ns[IFM_RANKS_MOST];
     for (int32_t r = 1; r < self->place.size; r++) {
-        ifm_ranks_measure_clock(self, r, &self->peers[r].before);
-        if (!self->peers[r].before.known) {
+        ifm_ranks_peer *peer = &self->peers[r];
+        ifm_clock_estimate now = {0};
+        ifm_ranks_beat(self); /* the others wait */
+        ifm_ranks_measure_clock(self, r, &now);
+        if (!now.known && !self->running) {
             self->broken = true;
             return ifm_fail(err, IFM_ERR_CHILD,
-                            "rank %d (%s) does not answer: did it die?", r,
-                            self->peers[r].host);
+                            "rank %d (%s) does not answer: did it die?", r, peer->host);
         }
+        if (!self->running) /* what translated time zero */
+            peer->before = now;
+        offset_ns[r] = now.known ? now.offset_ns : peer->before.offset_ns;
     }
     *start = (ifm_time){ifm_ranks_now(self).ns + IFM_RANKS_AHEAD_NS +
                         self->place.size * IFM_RANKS_AHEAD_EACH_NS};
     for (int32_t r = 1; r < self->place.size; r++) {
-        const ifm_ranks_start_message message = {
-            .start_ns = start->ns + self->peers[r].before.offset_ns};
-        ifm_ranks_send(self, r, IFM_RANKS_START, &message, sizeof message);
+        const ifm_ranks_start_message message = {.start_ns = start->ns + offset_ns[r]};
+        if (!self->peers[r].lost)
+            ifm_ranks_send(self, r, IFM_RANKS_START, &message, sizeof message);
     }
     return IFM_OK;
+}
+
+/* Time zero: from now on ranks must be heard. */
+static void begin_running(ifm_ranks *self, ifm_time start)
+{
+    self->start = start;
+    self->running = true;
+    self->beaten = self->reported = self->pumped = start;
+    for (int32_t r = 0; r < self->place.size; r++)
+        self->peers[r].heard = start;
 }
 
 ifm_status ifm_ranks_start_together(ifm_ranks *self, ifm_time *start, ifm_error *err)
@@ -209,21 +217,16 @@ ifm_status ifm_ranks_start_together(ifm_ranks *self, ifm_time *start, ifm_error 
     if (self == NULL)
         return IFM_OK;
     ifm_status st = IFM_OK;
-    if (self->place.rank == 0)
+    if (self->place.rank == 0) {
         st = start_first(self, start, err);
-    else
-        st = ifm_ranks_await(self, &self->start_came,
-                             IFM_RANKS_PATIENCE_NS +
-                                 self->place.size * (int64_t)PINGS_MOST_NS,
-                             "did it die?", err);
-    if (st != IFM_OK)
-        return st;
-    if (self->place.rank != 0)
+    } else {
+        const int64_t all = self->place.size * (int64_t)PINGS_MOST_NS;
+        st = ifm_ranks_await(self, &self->start_came, IFM_RANKS_PATIENCE_NS + all,
+                             "no start came", err);
+        self->start_came = false;
         *start = (ifm_time){self->start_at.start_ns};
-    self->start = *start;
-    self->running = true;
-    self->beaten = self->reported = *start;
-    for (int32_t r = 0; r < self->place.size; r++)
-        self->peers[r].heard = *start;
-    return IFM_OK;
+    }
+    if (st == IFM_OK && !self->running)
+        begin_running(self, *start);
+    return st;
 }

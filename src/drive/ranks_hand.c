@@ -1,17 +1,19 @@
 /*
  * After the load, in ranks other than 0: tells how it ended, and does what rank 0 asks for.
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "drive/ranks_inner.h"
 
-static bool readable(int fd)
+/* What totals count. */
+static int64_t ended(const ifm_totals *totals)
 {
-    struct pollfd look = {.fd = fd, .events = POLLIN};
-    return fd >= 0 && poll(&look, 1, 0) > 0;
+    int64_t n = 0;
+    for (size_t i = 0; i < IFM_OUTCOME_COUNT; i++)
+        n += totals->outcome[i];
+    return n;
 }
 
 static void tell_done(ifm_ranks *self, const ifm_load_run *load, const ifm_totals *own,
@@ -23,6 +25,7 @@ static void tell_done(ifm_ranks *self, const ifm_load_run *load, const ifm_total
         .server_cached = load->server_cached,
         .records = load->spool != NULL ? (int64_t)ifm_spool_count(load->spool) : 0,
         .begun = own->started,
+        .ended = ended(own),
         .warm_ns = load->warm_ns,
         .ended_ns = load->ended_ns,
         .client_cpu_ns = load->client_cpu_ns,
@@ -40,11 +43,9 @@ static void tell_done(ifm_ranks *self, const ifm_load_run *load, const ifm_total
 }
 
 /* One turn of waiting; false: rank 0 has ended us, or died. */
-static bool live(ifm_ranks *self, const ifm_totals *own, int cancel_fd)
+static bool live(ifm_ranks *self)
 {
-    if (readable(cancel_fd) || self->cancel_came)
-        ifm_ranks_cancel(self);
-    ifm_ranks_beat(self, own->started);
+    ifm_ranks_beat(self);
     ifm_ranks_breathe(self, 500000);
     return !self->quit_came && !self->peers[0].lost;
 }
@@ -88,8 +89,7 @@ static ifm_status read_chunk(ifm_spool_reader *reader, char **bytes, size_t *cap
     return ifm_spool_read_raw(reader, *bytes, *cap, n, err);
 }
 
-static ifm_status send_chunks(ifm_ranks *self, ifm_spool *spool, const ifm_totals *own,
-                              int cancel_fd, ifm_error *err)
+static ifm_status send_chunks(ifm_ranks *self, ifm_spool *spool, ifm_error *err)
 {
     ifm_spool_reader *reader = NULL;
     size_t cap = IFM_RANKS_CHUNK_BYTES, n = 1;
@@ -98,7 +98,7 @@ static ifm_status send_chunks(ifm_ranks *self, ifm_spool *spool, const ifm_total
                                   : ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory");
     self->may_send += IFM_RANKS_WINDOW;
     while (st == IFM_OK && n > 0) {
-        while (self->may_send == 0 && live(self, own, cancel_fd))
+        while (self->may_send == 0 && live(self))
             ;
         if (self->may_send == 0)
             break; /* ended; the caller sees it */
@@ -114,8 +114,7 @@ static ifm_status send_chunks(ifm_ranks *self, ifm_spool *spool, const ifm_total
 }
 
 /* All records, then END. A failure is told, too: what came before it counts. */
-static void hand(ifm_ranks *self, const ifm_load_run *load, const ifm_totals *own,
-                 int cancel_fd)
+static void hand(ifm_ranks *self, const ifm_load_run *load)
 {
     ifm_error err = {0};
     ifm_spool *moved = NULL, *spool = load->spool;
@@ -125,7 +124,7 @@ static void hand(ifm_ranks *self, const ifm_load_run *load, const ifm_totals *ow
         spool = moved;
     }
     if (st == IFM_OK && spool != NULL)
-        st = send_chunks(self, spool, own, cancel_fd, &err);
+        st = send_chunks(self, spool, &err);
     ifm_ranks_end_message end = {
         .status = (int32_t)st,
         .records = load->spool != NULL ? (int64_t)ifm_spool_count(load->spool) : 0};
@@ -147,20 +146,22 @@ static void reduce(ifm_ranks *self, const ifm_totals *own)
 }
 
 ifm_status ifm_ranks_hand_over(ifm_ranks *self, ifm_load_run *load, const ifm_totals *own,
-                               const ifm_ranks_watch *watch, ifm_status st,
-                               ifm_error *err)
+                               ifm_status st, ifm_error *err)
 {
+    self->begun = own->started;
     tell_done(self, load, own, st, err);
-    while (!self->bye_came && live(self, own, watch->cancel_fd)) {
+    while (!self->bye_came && live(self)) {
         if (self->hand_came)
-            hand(self, load, own, watch->cancel_fd);
+            hand(self, load);
         if (self->reduce_came)
             reduce(self, own);
         self->hand_came = self->reduce_came = false;
     }
     if (self->bye_came)
         return st;
-    self->broken = true;
+    self->broken = self->broken || self->running;
+    if (st != IFM_OK)
+        return st;
     return ifm_fail(
         err, IFM_ERR_CHILD,
         self->quit_came

@@ -8,7 +8,6 @@
  *     rank 0                                     rank r
  *       ◄── AGREE status, digest, host ────────────
  *       ─── VERDICT ──────────────────────────────►
- *       ─── GIFT bytes ───────────────────────────►
  *       ─── PING ──────────► ◄── PONG its clock ───     many times, one rank at a time
  *       ─── START in its clock ───────────────────►
  *       ◄── BEAT, TOTALS ── each second ── BEAT ──►     CANCEL ►
@@ -30,7 +29,6 @@
 typedef enum ifm_ranks_tag {
     IFM_RANKS_AGREE = 1,
     IFM_RANKS_VERDICT,
-    IFM_RANKS_GIFT,
     IFM_RANKS_PING,
     IFM_RANKS_PONG,
     IFM_RANKS_START,
@@ -48,9 +46,9 @@ typedef enum ifm_ranks_tag {
 } ifm_ranks_tag;
 
 enum {
+    IFM_RANKS_MOST = 4096,
     IFM_RANKS_CHUNK_BYTES = 1 << 20, /* a record may be larger, and is then a chunk */
     IFM_RANKS_WINDOW = 4,            /* chunks under way */
-    IFM_RANKS_GIFT_BYTES = 1 << 16,
 };
 
 #define IFM_RANKS_SECOND_NS INT64_C(1000000000)
@@ -93,7 +91,7 @@ typedef struct ifm_ranks_beat_message {
 typedef struct ifm_ranks_done_message {
     int32_t status;
     bool incomplete, server_cached;
-    int64_t records, begun;
+    int64_t records, begun, ended; /* ended: what totals count, without warm-up */
     int64_t warm_ns, ended_ns;
     int64_t client_cpu_ns, n_events, n_body_bytes, peak_in_flight, memory_bytes;
     int64_t prompt_mismatches;
@@ -137,16 +135,16 @@ struct ifm_ranks {
     ifm_time pumped;       /* when this rank last listened */
     ifm_time beaten;       /* when it last sent a beat, and its totals */
     ifm_time reported;
-    bool running; /* started: beats are due */
+    bool running;  /* started: beats are due */
+    int64_t begun; /* as the drive last said */
+    int cancel_fd; /* -1 */
     bool cancelled, finished, broken;
     ifm_time start;
 
     /* What messages have brought, until somebody takes it. */
-    bool verdict_came, gift_came, start_came, hand_came, reduce_came, bye_came;
+    bool verdict_came, start_came, hand_came, reduce_came, bye_came;
     bool cancel_came, quit_came;
     ifm_ranks_verdict_message verdict;
-    char *gift; /* heap, [n_gift] */
-    size_t n_gift;
     ifm_ranks_start_message start_at;
     ifm_ranks_hand_message hand;
     ifm_ranks_bye_message bye;
@@ -173,12 +171,14 @@ void ifm_ranks_send_all(ifm_ranks *self, ifm_ranks_tag tag, const void *bytes, s
 bool ifm_ranks_pump(ifm_ranks *self);
 /* Pumps what there is; a short sleep when there was nothing. */
 void ifm_ranks_breathe(ifm_ranks *self, int64_t nap_ns);
-/* Pumps until *flag. CHILD: `what` did not come in time, or QUIT came. */
+/* Pumps until *flag. CHILD: `what` did not come in time, QUIT came, or rank 0 died.
+ * CANCELLED. */
 ifm_status ifm_ranks_await(ifm_ranks *self, const bool *flag, int64_t timeout_ns,
                            const char *what, ifm_error *err);
 
-/* Sends a beat when it is time, and notes who is silent. True: somebody was lost now. */
-bool ifm_ranks_beat(ifm_ranks *self, int64_t begun);
+/* One look around, wherever something is waited for: whether to cancel; messages; a beat when
+ * it is time; who is silent. */
+void ifm_ranks_beat(ifm_ranks *self);
 void ifm_ranks_lose(ifm_ranks *self, int32_t rank);
 
 /* Rank 0: asks rank's clock for some milliseconds. */
@@ -197,7 +197,6 @@ void ifm_ranks_from_numbers(const uint64_t numbers[IFM_RANKS_NUMBERS],
 
 /* The other side of a merge: ranks other than 0. */
 ifm_status ifm_ranks_hand_over(ifm_ranks *self, ifm_load_run *load, const ifm_totals *own,
-                               const ifm_ranks_watch *watch, ifm_status st,
-                               ifm_error *err);
+                               ifm_status st, ifm_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * During the load: beats, by which it is known who lives, and totals for the live view.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,45 +34,48 @@ static void forgive(ifm_ranks *self, ifm_time now)
     self->pumped = now;
 }
 
-static bool find_silent(ifm_ranks *self, ifm_time now)
+static void find_silent(ifm_ranks *self, ifm_time now)
 {
     const int64_t limit =
         self->cancelled ? IFM_RANKS_HURRY_SILENCE_NS : IFM_RANKS_SILENCE_NS;
     if (self->place.rank != 0) {
-        const bool silent =
-            ifm_time_between(self->peers[0].heard, now) > 2 * IFM_RANKS_SILENCE_NS;
-        const bool new = silent && !self->peers[0].lost;
-        self->peers[0].lost = self->peers[0].lost || silent;
-        return new;
+        if (ifm_time_between(self->peers[0].heard, now) > 2 * IFM_RANKS_SILENCE_NS)
+            self->peers[0].lost = true;
+        return;
     }
-    bool any = false;
-    for (int32_t r = 1; r < self->place.size; r++) {
-        if (self->peers[r].lost || ifm_time_between(self->peers[r].heard, now) <= limit)
-            continue;
-        ifm_ranks_lose(self, r);
-        any = true;
-    }
-    return any;
+    for (int32_t r = 1; r < self->place.size; r++)
+        if (!self->peers[r].lost && ifm_time_between(self->peers[r].heard, now) > limit)
+            ifm_ranks_lose(self, r);
 }
 
-bool ifm_ranks_beat(ifm_ranks *self, int64_t begun)
+static bool readable(int fd)
 {
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&look, 1, 0) > 0;
+}
+
+void ifm_ranks_beat(ifm_ranks *self)
+{
+    if (!self->cancelled && (self->cancel_came || readable(self->cancel_fd)))
+        ifm_ranks_cancel(self);
     while (ifm_ranks_pump(self))
         ;
+    if (!self->running) /* how long preparations take nobody knows */
+        return;
     const ifm_time now = ifm_ranks_now(self);
     forgive(self, now);
     const int64_t interval =
         self->cancelled ? IFM_RANKS_HURRY_BEAT_NS : IFM_RANKS_BEAT_NS;
     if (ifm_time_between(self->beaten, now) >= interval) {
         const ifm_ranks_beat_message beat = {.t_ns = ifm_time_between(self->start, now),
-                                             .begun = begun};
+                                             .begun = self->begun};
         if (self->place.rank == 0)
             ifm_ranks_send_all(self, IFM_RANKS_BEAT, &beat, sizeof beat);
         else
             ifm_ranks_send(self, 0, IFM_RANKS_BEAT, &beat, sizeof beat);
         self->beaten = now;
     }
-    return find_silent(self, now);
+    find_silent(self, now);
 }
 
 /* All that a rank has measured is lost with it. */
@@ -110,7 +114,8 @@ bool ifm_ranks_report(ifm_ranks *self, const ifm_totals *own, ifm_totals *sum)
             *sum = *own;
         return false;
     }
-    ifm_ranks_beat(self, own->started);
+    self->begun = own->started;
+    ifm_ranks_beat(self);
     if (self->place.rank == 0) {
         ifm_ranks_sum(self, own, sum);
         return self->cancelled;

@@ -4,7 +4,6 @@
  * What is taken in is written on as it comes, a chunk at a time: memory at rank 0 does not
  * depend on how much was measured, but for one ifm_totals a rank.
  */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +26,7 @@ typedef struct merge {
 static void live(merge *self)
 {
     ifm_ranks *ranks = self->ranks;
-    struct pollfd look = {.fd = self->watch->cancel_fd, .events = POLLIN};
-    if (look.fd >= 0 && poll(&look, 1, 0) > 0)
-        ifm_ranks_cancel(ranks);
-    ifm_ranks_beat(ranks, self->own->started);
+    ifm_ranks_beat(ranks);
     ifm_ranks_breathe(ranks, 500000);
     const ifm_time now = ifm_ranks_now(ranks);
     if (self->watch->on_tick == NULL || ifm_time_between(self->ticked, now) < TICK_NS)
@@ -67,12 +63,16 @@ static void take_counts(ifm_load_run *load, const ifm_ranks_done_message *done)
     load->run.incomplete = load->run.incomplete || done->incomplete;
 }
 
-static void warn_failed(ifm_load_run *load, const ifm_ranks_peer *peer, int32_t rank,
-                        int32_t status, const char *message)
+static void warn_failed(const merge *self, int32_t rank, int32_t status,
+                        const char *message)
 {
+    const ifm_ranks_peer *peer = &self->ranks->peers[rank];
+    ifm_load_run *load = self->load;
     if (status == IFM_OK)
         return;
     load->run.incomplete = true;
+    if (status == IFM_ERR_CANCELLED && self->ranks->cancelled)
+        return; /* as was asked of it */
     ifm_run_warn(&load->run, "rank-failed", status != IFM_ERR_CANCELLED,
                  "rank %d (%s) ended early: %.*s", rank, peer->host,
                  (int)sizeof peer->end.message - 1, message);
@@ -90,14 +90,20 @@ static void take_in(merge *self, int32_t rank)
     if (!peer->ended)
         return;
     take_counts(self->load, &peer->result);
-    warn_failed(self->load, peer, rank, peer->result.status, peer->result.message);
-    warn_failed(self->load, peer, rank, peer->end.status, peer->end.message);
+    warn_failed(self, rank, peer->result.status, peer->result.message);
+    warn_failed(self, rank, peer->end.status, peer->end.message);
 }
 
 /* ---- what is missing ----------------------------------------------------------------- */
 
 /* A request that a dead rank had begun and not handed over makes no record, as nobody knows
  * anything of it; it is counted here, and the summary counts it among the outcomes. */
+static int64_t missing_of(const ifm_ranks_peer *peer)
+{
+    const int64_t all = peer->done ? peer->result.records : ifm_ranks_begun(peer);
+    return all > peer->received && peer->lost ? all - peer->received : 0;
+}
+
 static ifm_status fill_ranks(merge *self, ifm_error *err)
 {
     ifm_ranks *ranks = self->ranks;
@@ -118,9 +124,8 @@ static ifm_status fill_ranks(merge *self, ifm_error *err)
         out->clock_uncertainty_ns = peer->before.uncertainty_ns;
         if (r == 0)
             continue;
-        const int64_t missing = ifm_ranks_begun(peer) - peer->received;
         out->lost = peer->lost;
-        out->lost_requests = missing > 0 && !peer->ended ? missing : 0;
+        out->lost_requests = missing_of(peer);
     }
     return IFM_OK;
 }
@@ -156,37 +161,53 @@ static bool all_there(const ifm_ranks *ranks)
     return true;
 }
 
-/* The sum over all ranks. It was counted while requests ended, and so checks what the spools
- * brought. With a rank missing nobody can add up: then it is the sum of last reports. */
-static void reduce(merge *self, ifm_totals *sum)
+/* The sum over all ranks. With one missing nobody can add up: then it is the sum of last
+ * reports. True: reduced. */
+static bool reduce(merge *self, ifm_totals *sum)
 {
     ifm_ranks *ranks = self->ranks;
     uint64_t *numbers = malloc(IFM_RANKS_NUMBERS * sizeof *numbers);
+    bool reduced = false;
     ifm_ranks_sum(ranks, self->own, sum);
     if (numbers != NULL && all_there(ranks)) {
         ifm_ranks_to_numbers(self->own, numbers);
         ifm_ranks_send_all(ranks, IFM_RANKS_REDUCE, NULL, 0);
-        if (ranks->ops->reduce(ranks->group, numbers, IFM_RANKS_NUMBERS,
-                               IFM_RANKS_SILENCE_NS, NULL) == IFM_OK)
+        reduced = ranks->ops->reduce(ranks->group, numbers, IFM_RANKS_NUMBERS,
+                                     IFM_RANKS_SILENCE_NS, NULL) == IFM_OK;
+        if (reduced)
             ifm_ranks_from_numbers(numbers, sum);
         else
             ranks->broken = true;
     }
     free(numbers);
     sum->t_ns = self->load->ended_ns;
+    return reduced;
 }
 
-static void check_sums(ifm_load_run *load, const ifm_totals *sum)
+static int64_t ended(const ifm_totals *totals)
 {
-    int64_t ended = 0, kept = (int64_t)ifm_spool_count(load->spool);
+    int64_t n = 0;
     for (size_t i = 0; i < IFM_OUTCOME_COUNT; i++)
-        ended += sum->outcome[i];
-    for (size_t r = 0; r < load->n_ranks; r++)
-        kept += load->ranks[r].lost_requests;
-    if (ended != kept)
-        ifm_run_warn(&load->run, "ranks-do-not-add-up", true,
-                     "the ranks counted %lld requests, and %lld were handed over or lost",
-                     (long long)ended, (long long)kept);
+        n += totals->outcome[i];
+    return n;
+}
+
+/* What came against what its sender says was sent; the sum against its parts. */
+static void check_sums(const merge *self, const ifm_totals *sum, bool reduced)
+{
+    const ifm_ranks *ranks = self->ranks;
+    int64_t parts = ended(self->own), missing = 0;
+    for (int32_t r = 1; r < ranks->place.size; r++) {
+        const ifm_ranks_peer *peer = &ranks->peers[r];
+        parts += peer->result.ended;
+        if (peer->ended && peer->end.status == IFM_OK)
+            missing += peer->result.records - peer->received;
+    }
+    if (missing != 0 || (reduced && ended(sum) != parts))
+        ifm_run_warn(&self->load->run, "ranks-do-not-add-up", true,
+                     "%lld requests that other ranks measured did not arrive, or their "
+                     "sum (%lld) is not that of the parts (%lld)",
+                     (long long)missing, (long long)ended(sum), (long long)parts);
 }
 
 static void say_bye(ifm_ranks *ranks)
@@ -225,8 +246,7 @@ static ifm_status merge_all(merge *self, ifm_totals *own, ifm_error *err)
         st = fill_ranks(self, err);
     if (st == IFM_OK) {
         warn_lost(self->load);
-        reduce(self, self->shown);
-        check_sums(self->load, self->shown);
+        check_sums(self, self->shown, reduce(self, self->shown));
         *own = *self->shown;
     }
     if (st != IFM_OK)
@@ -246,6 +266,7 @@ static ifm_status merge_first(ifm_ranks *ranks, ifm_load_run *load, ifm_totals *
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "%d ranks: no memory", ranks->place.size);
     } else {
         *mine = *own;
+        ranks->begun = own->started;
         ranks->into = load->spool;
         st = merge_all(&self, own, err);
         ranks->into = NULL;
@@ -265,9 +286,9 @@ ifm_status ifm_ranks_finish(ifm_ranks *self, ifm_load_run *load, ifm_totals *own
     if (st == IFM_ERR_CANCELLED)
         ifm_ranks_cancel(self);
     if (self->place.rank != 0)
-        return ifm_ranks_hand_over(self, load, own, watch, st, err);
-    if (load->spool == NULL)
-        return st; /* there is nothing to merge into: close ends the others */
+        return ifm_ranks_hand_over(self, load, own, st, err);
+    if (load->spool == NULL || !self->running)
+        return st; /* there is nothing to merge: close ends the others */
     ifm_error local = {0};
     const ifm_status merged = merge_first(self, load, own, watch, &local);
     if (st == IFM_OK && merged != IFM_OK && err != NULL)

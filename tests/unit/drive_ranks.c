@@ -155,7 +155,6 @@ typedef struct start_facts {
     ifm_error err[LOCAL_MOST];
     ifm_time start[LOCAL_MOST], expected[LOCAL_MOST];
     ifm_clock_estimate estimate[LOCAL_MOST]; /* as rank 0 has them */
-    char gift[LOCAL_MOST][16];
     bool late[LOCAL_MOST];
     int32_t failing; /* which rank's preparations fail; -1: none */
     int32_t strange; /* which would make another load; -1: none */
@@ -171,9 +170,6 @@ static bool start(local_rank *rank)
     if (facts->failing == r)
         st = ifm_fail(err, IFM_ERR_NOT_FOUND, "prompts.jsonl: no such file");
     st = ifm_ranks_agree(ranks, st, facts->strange == r ? 8 : 7, err);
-    strcpy(facts->gift[r], r == 0 ? "a model's name" : "??????????????");
-    if (st == IFM_OK)
-        st = ifm_ranks_give(ranks, facts->gift[r], sizeof facts->gift[r], err);
     if (st == IFM_OK)
         st = ifm_ranks_start_together(ranks, &facts->start[r], err);
     facts->late[r] = ifm_ranks_now(ranks).ns > facts->start[r].ns;
@@ -196,7 +192,6 @@ static void starts_together(void **state)
     local_run(&options, start, &facts, ranks);
     for (int32_t r = 0; r < options.size; r++) {
         assert_int_equal(facts.st[r], IFM_OK);
-        assert_string_equal(facts.gift[r], "a model's name");
         assert_true(ranks[r].left_whole);
         if (r == 0)
             continue;
@@ -324,7 +319,7 @@ static bool run_load(local_rank *rank)
     const int32_t r = rank->rank;
     ifm_load_run load = {0};
     ifm_totals *own = calloc(1, sizeof *own);
-    const ifm_ranks_watch watch = {.cancel_fd = -1};
+    const ifm_ranks_watch watch = {0};
     ifm_error *err = &facts->err[r];
     bool alive = true;
     ifm_status st = ifm_spool_new(NULL, &load.spool, err);
