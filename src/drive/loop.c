@@ -427,9 +427,11 @@ void ifm_loop_run(ifm_loop *self, const ifm_phase_plan *plan, ifm_time begin_at)
             ended = true;
             cancel(self);
         }
+        /* From before the look: what becomes due during it is waited for, if not started,
+         * and does not count as late, for which the maker would have to wake us. */
+        const ifm_time now = ifm_time_now();
         if (!ended)
             more = start_some(self);
-        const ifm_time now = ifm_time_now();
         close_if_done(self, next_due(self), now.ns);
         count_due(self, now.ns);
         show(self, now, false);
