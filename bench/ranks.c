@@ -158,7 +158,7 @@ static ifm_status measure(ifm_ranks *ranks, const workload *work, ifm_error *err
     own.planned = work->requests;
     ifm_status st = ifm_spool_new(NULL, &load.spool, err);
     const ifm_time begin = ifm_time_now();
-    st = ifm_ranks_agree(ranks, st, (uint64_t)(work->requests * work->tokens), err);
+    st = ifm_ranks_agree(ranks, st, (uint64_t)(work->requests * work->tokens), NULL, err);
     if (st == IFM_OK)
         st = ifm_ranks_start_together(ranks, &load.began, err);
     const double start_s = (double)ifm_time_between(begin, load.began) / 1e9;

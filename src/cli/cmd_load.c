@@ -8,6 +8,7 @@
 #include "cli/load_screen.h"
 #include "cli/load_setup.h"
 #include "cli/wire_options.h"
+#include "drive/ranks.h"
 #include "load/floor.h"
 #include "os/host.h"
 #include "os/terminal.h"
@@ -91,16 +92,17 @@ static void on_tick(void *user, const ifm_totals *totals)
     ifm_load_screen_show(user, totals);
 }
 
-static ifm_status measure(ifm_load_setup *setup, ifm_load_run *load, bool quiet,
-                          ifm_error *err)
+static ifm_status measure(ifm_load_setup *setup, ifm_load_run *load, ifm_ranks *ranks,
+                          bool quiet, ifm_error *err)
 {
     ifm_load_screen screen;
     ifm_load_screen_init(&screen, &load->plan, quiet);
     const ifm_drive_options drive = {
         .client = setup->wire.client,
         .source = setup->source,
+        .ranks = ranks,
         .cancel_fd = ifm_interrupt_fd(),
-        .on_tick = on_tick,
+        .on_tick = ifm_ranks_rank(ranks) == 0 ? on_tick : NULL,
         .user = &screen,
     };
     const ifm_host_time before = ifm_host_cpu_time();
@@ -184,31 +186,65 @@ static int conclude(const ifm_load_setup *setup, ifm_load_outputs *outputs,
     return code;
 }
 
-static int run_load(const ifm_arguments *arguments)
+/* Of several processes one speaks, and its exit code counts: a launcher ends all as soon
+ * as one exits with another code than 0. */
+static int fail(const ifm_ranks *ranks, const ifm_error *err)
+{
+    if (ifm_ranks_speaks(ranks))
+        return ifm_command_fail(&ifm_command_load, err);
+    return ifm_ranks_handed_over(ranks) ? IFM_EXIT_FINE : IFM_EXIT_FAILED;
+}
+
+/* Everything before the first request. All processes come to the same end, and have the same
+ * seed. */
+static ifm_status prepare(ifm_load_setup *setup, ifm_load_outputs *outputs,
+                          ifm_load_run *load, ifm_ranks *ranks, ifm_error *err)
+{
+    const ifm_arguments *arguments = setup->arguments;
+    ifm_status st = ifm_load_setup_init(setup, arguments, err);
+    if (st == IFM_OK && ifm_ranks_rank(ranks) == 0)
+        st = ifm_load_outputs_open(outputs, arguments, err);
+    st = ifm_ranks_agree(ranks, st, 0, &setup->plan.seed, err);
+    setup->asked.seed = setup->plan.seed;
+    if (st != IFM_OK)
+        return st;
+    st = ifm_load_setup_meet(setup, ifm_interrupt_fd(), err);
+    if (st == IFM_OK)
+        st = ifm_load_setup_describe(setup, load, err);
+    return ifm_ranks_agree(ranks, st, 0, NULL, err);
+}
+
+static int load_server(const ifm_arguments *arguments, ifm_ranks *ranks)
 {
     ifm_error err = {0};
-    ifm_load_setup setup;
+    ifm_load_setup setup = {.arguments = arguments};
     ifm_load_outputs outputs = {0};
     ifm_load_run load = {0};
-    ifm_status st = ifm_load_setup_init(&setup, arguments, &err);
+    ifm_ranks_heed(ranks, ifm_interrupt_fd());
+    ifm_status st = prepare(&setup, &outputs, &load, ranks, &err);
     if (st == IFM_OK)
-        st = ifm_interrupt_install(&err);
-    if (st == IFM_OK)
-        st = ifm_load_outputs_open(&outputs, arguments, &err);
-    if (st == IFM_OK)
-        st = ifm_load_setup_meet(&setup, ifm_interrupt_fd(), &err);
-    if (st == IFM_OK)
-        st = ifm_load_setup_describe(&setup, &load, &err);
-    if (st == IFM_OK)
-        st = measure(&setup, &load, ifm_arguments_flag(arguments, "quiet"), &err);
+        st = measure(&setup, &load, ranks, ifm_arguments_flag(arguments, "quiet"), &err);
     int code;
-    if (load.spool != NULL && ifm_spool_count(load.spool) > 0)
+    if (ifm_ranks_rank(ranks) == 0 && load.spool != NULL &&
+        ifm_spool_count(load.spool) > 0)
         code = conclude(&setup, &outputs, &load, st, &err);
     else
-        code = ifm_command_fail(&ifm_command_load, &err);
+        code = st == IFM_OK ? IFM_EXIT_FINE : fail(ranks, &err);
     ifm_load_outputs_abort(&outputs);
     ifm_load_deinit(&load);
     ifm_load_setup_deinit(&setup);
+    return code;
+}
+
+static int run_load(const ifm_arguments *arguments)
+{
+    ifm_error err = {0};
+    ifm_ranks *ranks = NULL;
+    ifm_status st = ifm_interrupt_install(&err);
+    if (st == IFM_OK)
+        st = ifm_ranks_open(&ranks, &err);
+    const int code = st == IFM_OK ? load_server(arguments, ranks) : fail(ranks, &err);
+    ifm_ranks_close(ranks);
     return code;
 }
 

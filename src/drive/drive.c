@@ -230,7 +230,7 @@ static int64_t cpu_ns(void)
 /* All ranks have ended what came before, and begin the next phase at one moment. */
 static ifm_status start(ifm_ranks *ranks, ifm_time *begin, ifm_error *err)
 {
-    const ifm_status st = ifm_ranks_agree(ranks, IFM_OK, 0, err);
+    const ifm_status st = ifm_ranks_agree(ranks, IFM_OK, 0, NULL, err);
     return st == IFM_OK ? ifm_ranks_start_together(ranks, begin, err) : st;
 }
 
@@ -352,7 +352,8 @@ ifm_status ifm_drive_run(const ifm_drive_options *options, ifm_load_run *load,
         st = set_up(options, loop, load, err);
     if (st == IFM_OK)
         ifm_maker_fill(loop->maker);
-    st = ifm_ranks_agree(options->ranks, st, digest(&load->plan, options->source), err);
+    st = ifm_ranks_agree(options->ranks, st, digest(&load->plan, options->source), NULL,
+                         err);
     if (st == IFM_OK)
         st = run_and_merge(options, loop, load, err);
     take_down(loop);

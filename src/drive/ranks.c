@@ -43,7 +43,8 @@ void ifm_ranks_close(ifm_ranks *self)
     if (self == NULL)
         return;
     if (self->place.rank == 0 && !self->finished)
-        ifm_ranks_send_all(self, IFM_RANKS_QUIT, NULL, 0);
+        ifm_ranks_send_all(self, IFM_RANKS_QUIT, &(ifm_ranks_quit_message){false},
+                           sizeof(ifm_ranks_quit_message));
     const bool told = self->place.rank == 0 || !self->bye_came || self->bye.whole;
     self->ops->leave(self->group, told && !self->broken && !somebody_lost(self));
     for (int32_t r = 0; r < self->place.size; r++)
@@ -66,6 +67,16 @@ int32_t ifm_ranks_rank(const ifm_ranks *self)
 int32_t ifm_ranks_size(const ifm_ranks *self)
 {
     return self != NULL ? self->place.size : 1;
+}
+
+bool ifm_ranks_handed_over(const ifm_ranks *self)
+{
+    return self != NULL && self->bye_came;
+}
+
+bool ifm_ranks_speaks(const ifm_ranks *self)
+{
+    return ifm_ranks_rank(self) == 0 || self->given_up || self->peers[0].lost;
 }
 
 void ifm_ranks_describe(const ifm_ranks *self, char *text, size_t size)
@@ -194,6 +205,7 @@ static void dispatch_to_first(ifm_ranks *self, const ifm_ranks_message *message)
 /* What rank 0 says to ranks. */
 static void dispatch_from_first(ifm_ranks *self, const ifm_ranks_message *message)
 {
+    ifm_ranks_quit_message quit = {false};
     switch (message->tag) {
     case IFM_RANKS_VERDICT:
         note(message, &self->verdict, sizeof self->verdict, &self->verdict_came);
@@ -220,7 +232,8 @@ static void dispatch_from_first(ifm_ranks *self, const ifm_ranks_message *messag
         note(message, &self->bye, sizeof self->bye, &self->bye_came);
         break;
     case IFM_RANKS_QUIT:
-        self->quit_came = true;
+        note(message, &quit, sizeof quit, &self->quit_came);
+        self->given_up = quit.given_up;
         break;
     default:
         break;

@@ -55,9 +55,9 @@ int64_t ifm_ranks_share(const ifm_ranks *self, int64_t n);
 /* Everybody calls it once his preparations have ended, well or not: `st` and `err` are
  * their outcome. Returns the same in all ranks: the first failure of any (with its rank
  * and host in front when it is not rank 0's), or ARGUMENT when the digests differ (other
- * options, files, or another build). */
+ * options, files, or another build). *word, unless NULL, becomes rank 0's. */
 ifm_status ifm_ranks_agree(ifm_ranks *self, ifm_status st, uint64_t digest,
-                           ifm_error *err);
+                           uint64_t *word, ifm_error *err);
 /* Measures all clocks, and agrees on a moment shortly ahead: *start, in this process's
  * clock. Alone: now. Behind ifm_ranks_agree, so that everybody is ready. The first start is
  * time zero of the load, later ones begin its phases. */
@@ -94,6 +94,11 @@ typedef struct ifm_ranks_watch {
  */
 ifm_status ifm_ranks_finish(ifm_ranks *self, ifm_load_run *load, ifm_totals *own,
                             const ifm_ranks_watch *watch, ifm_status st, ifm_error *err);
+/* Other ranks: rank 0 has everything, and what becomes of it is its business. */
+bool ifm_ranks_handed_over(const ifm_ranks *self);
+/* Whether this process has to say itself what went wrong: rank 0 does, and one that rank 0
+ * has lost. */
+bool ifm_ranks_speaks(const ifm_ranks *self);
 /* Rank 0, after it: how long the merge took, from the last rank's end on. */
 int64_t ifm_ranks_merge_ns(const ifm_ranks *self);
 

@@ -91,7 +91,7 @@ static ifm_status judge(ifm_ranks *self, uint64_t digest, ifm_error *err)
 }
 
 static ifm_status agree_first(ifm_ranks *self, ifm_status st, uint64_t digest,
-                              ifm_error *err)
+                              uint64_t word, ifm_error *err)
 {
     ifm_error local = {0};
     ifm_status heard = hear_all(self, &local);
@@ -102,7 +102,7 @@ static ifm_status agree_first(ifm_ranks *self, ifm_status st, uint64_t digest,
         if (err != NULL)
             *err = local;
     }
-    ifm_ranks_verdict_message verdict = {.status = (int32_t)st};
+    ifm_ranks_verdict_message verdict = {.status = (int32_t)st, .word = word};
     if (st != IFM_OK && err != NULL)
         memcpy(verdict.message, err->message, sizeof verdict.message);
     ifm_ranks_send_all(self, IFM_RANKS_VERDICT, &verdict, sizeof verdict);
@@ -127,16 +127,19 @@ static ifm_status agree_other(ifm_ranks *self, const ifm_ranks_agree_message *wo
 }
 
 ifm_status ifm_ranks_agree(ifm_ranks *self, ifm_status st, uint64_t digest,
-                           ifm_error *err)
+                           uint64_t *word, ifm_error *err)
 {
     if (self == NULL)
         return st;
     ifm_error local = {0};
     ifm_error *at = err != NULL ? err : &local;
     if (self->place.rank == 0)
-        return agree_first(self, st, digest, at);
-    const ifm_ranks_agree_message word = my_word(self, st, digest, at);
-    return agree_other(self, &word, at);
+        return agree_first(self, st, digest, word != NULL ? *word : 0, at);
+    const ifm_ranks_agree_message mine = my_word(self, st, digest, at);
+    st = agree_other(self, &mine, at);
+    if (st == IFM_OK && word != NULL)
+        *word = self->verdict.word;
+    return st;
 }
 
 /* ---- clocks, and the start ----------------------------------------------------------- */

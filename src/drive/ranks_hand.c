@@ -160,13 +160,14 @@ ifm_status ifm_ranks_hand_over(ifm_ranks *self, ifm_load_run *load, const ifm_to
     if (self->bye_came)
         return st;
     self->broken = self->broken || self->running;
-    if (st != IFM_OK)
-        return st;
+    if (st != IFM_OK && !ifm_ranks_speaks(self))
+        return st; /* rank 0 knows, or failed itself */
     return ifm_fail(
         err, IFM_ERR_CHILD,
-        self->quit_came
-            ? "rank %d (%s): rank 0 ended the load, or has heard nothing from "
-              "here for too long, and goes on without this rank"
+        self->given_up ? "rank %d (%s): was silent for too long: rank 0 goes on "
+                         "without it"
+        : self->quit_came
+            ? "rank %d (%s): rank 0 ended the load"
             : "rank %d (%s): rank 0 is silent: it died, and the result with it",
         self->place.rank, self->place.host);
 }

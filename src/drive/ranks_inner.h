@@ -73,6 +73,7 @@ typedef struct ifm_ranks_agree_message {
 
 typedef struct ifm_ranks_verdict_message {
     int32_t status;
+    uint64_t word;
     char message[sizeof((ifm_error *)0)->message];
 } ifm_ranks_verdict_message;
 
@@ -107,6 +108,10 @@ typedef struct ifm_ranks_end_message {
     int32_t status;
     char message[sizeof((ifm_error *)0)->message];
 } ifm_ranks_end_message;
+
+typedef struct ifm_ranks_quit_message {
+    bool given_up; /* rank 0 has not failed, but goes on without the receiver */
+} ifm_ranks_quit_message;
 
 typedef struct ifm_ranks_bye_message {
     bool whole;
@@ -143,7 +148,7 @@ struct ifm_ranks {
 
     /* What messages have brought, until somebody takes it. */
     bool verdict_came, start_came, hand_came, reduce_came, bye_came;
-    bool cancel_came, quit_came;
+    bool cancel_came, quit_came, given_up;
     ifm_ranks_verdict_message verdict;
     ifm_ranks_start_message start_at;
     ifm_ranks_hand_message hand;

@@ -21,7 +21,8 @@ void ifm_ranks_lose(ifm_ranks *self, int32_t rank)
     self->peers[rank].lost = true;
     self->broken = true;
     /* Perhaps it only slept: it must not go on by itself. */
-    ifm_ranks_send(self, rank, IFM_RANKS_QUIT, NULL, 0);
+    ifm_ranks_send(self, rank, IFM_RANKS_QUIT, &(ifm_ranks_quit_message){true},
+                   sizeof(ifm_ranks_quit_message));
 }
 
 /* A silence counts while this rank listens: after a sleep of its own (a stopped process, a

@@ -156,6 +156,7 @@ typedef struct start_facts {
     ifm_time start[LOCAL_MOST], expected[LOCAL_MOST];
     ifm_clock_estimate estimate[LOCAL_MOST]; /* as rank 0 has them */
     bool late[LOCAL_MOST];
+    uint64_t word[LOCAL_MOST];
     int32_t failing; /* which rank's preparations fail; -1: none */
     int32_t strange; /* which would make another load; -1: none */
 } start_facts;
@@ -169,7 +170,7 @@ static bool start(local_rank *rank)
     ifm_status st = IFM_OK;
     if (facts->failing == r)
         st = ifm_fail(err, IFM_ERR_NOT_FOUND, "prompts.jsonl: no such file");
-    st = ifm_ranks_agree(ranks, st, facts->strange == r ? 8 : 7, err);
+    st = ifm_ranks_agree(ranks, st, facts->strange == r ? 8 : 7, &facts->word[r], err);
     if (st == IFM_OK)
         st = ifm_ranks_start_together(ranks, &facts->start[r], err);
     facts->late[r] = ifm_ranks_now(ranks).ns > facts->start[r].ns;
@@ -184,7 +185,7 @@ static bool start(local_rank *rank)
 static void starts_together(void **state)
 {
     (void)state;
-    start_facts facts = {.failing = -1, .strange = -1};
+    start_facts facts = {.failing = -1, .strange = -1, .word = {17, 2, 3, 4}};
     const local_options options = {.size = 4,
                                    .offset_ns = {5 * MS, -77777 * MS, 123456789, 0},
                                    .latency_ns = 200000};
@@ -193,6 +194,7 @@ static void starts_together(void **state)
     for (int32_t r = 0; r < options.size; r++) {
         assert_int_equal(facts.st[r], IFM_OK);
         assert_true(ranks[r].left_whole);
+        assert_int_equal(facts.word[r], 17);
         if (r == 0)
             continue;
         const ifm_clock_estimate *estimate = &facts.estimate[r];
@@ -323,7 +325,7 @@ static bool run_load(local_rank *rank)
     ifm_error *err = &facts->err[r];
     bool alive = true;
     ifm_status st = ifm_spool_new(NULL, &load.spool, err);
-    st = ifm_ranks_agree(rank->ranks, st, 1, err);
+    st = ifm_ranks_agree(rank->ranks, st, 1, NULL, err);
     if (st == IFM_OK)
         st = ifm_ranks_start_together(rank->ranks, &load.began, err);
     if (st == IFM_OK)
