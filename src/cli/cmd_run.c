@@ -9,7 +9,9 @@
 #include "cli/progress.h"
 #include "cli/run_options.h"
 #include "cli/run_outputs.h"
+#include "cli/run_server.h"
 #include "cli/run_setup.h"
+#include "cli/wire_options.h"
 #include "format/weights.h"
 #include "measure/verdict.h"
 #include "os/host.h"
@@ -21,6 +23,7 @@
 #define REQUEST "The request"
 #define RUNS    "The runs"
 #define ENGINE  "The engine"
+#define SERVER  "A server"
 #define CHOICE  "Choosing the next token"
 #define OUTPUT  "Output"
 
@@ -63,15 +66,15 @@ static const ifm_option options[] = {
 
     {"target", 0, IFM_OPTION_STRING, "LIST", 0, 0, "native", ENGINE,
      "what is measured: native (our own engine), transformers (Hugging Face "
-     "Transformers), "
-     "worker:COMMAND (anybody's, see the worker protocol); several with commas between "
-     "take "
-     "turns and stand side by side"},
+     "Transformers), url:URL (a server, as --url), worker:COMMAND (anybody's, see the "
+     "worker protocol); several with commas between take turns and stand side by side"},
     {"dtype", 0, IFM_OPTION_CHOICE, "auto|float32|float16|bfloat16", 0, 0, NULL, ENGINE,
      "the type that transformers loads weights in (default: auto, the checkpoint's)"},
     {"threads", 't', IFM_OPTION_INT, "N", 0, 1024, NULL, ENGINE,
      "compute threads; by default one for each physical core this process may use"},
     IFM_RUN_ENGINE_OPTIONS(ENGINE),
+
+    IFM_WIRE_OPTIONS(SERVER),
 
     IFM_RUN_CHOICE_OPTIONS(CHOICE),
 
@@ -151,10 +154,22 @@ static ifm_status open_targets(const ifm_run_setup *setup, run_set *set,
     for (size_t k = 0; k < set->n && st == IFM_OK; k++) {
         ifm_child_options own = common;
         own.group = ifm_interrupt_group(k);
-        st = ifm_target_choice_open(&setup->choices[k], &own, setup->python,
+        const ifm_server_options server =
+            ifm_run_server_options(setup, k, ifm_interrupt_fd());
+        st = ifm_target_choice_open(&setup->choices[k], &own, setup->python, &server,
                                     &set->runs[k].target, &targets[k], err);
     }
     return st;
+}
+
+static ifm_subject subject_of(const ifm_run_setup *setup, size_t k, ifm_target *target,
+                              ifm_run *run)
+{
+    const bool server = setup->choices[k].kind == IFM_TARGET_URL;
+    const ifm_requests *requests = setup->choices[k].ragged       ? &setup->ragged
+                                   : server && setup->asked.n > 0 ? &setup->asked
+                                                                  : &setup->requests;
+    return (ifm_subject){target, requests->items, requests->n, run, server};
 }
 
 /* Measures; what the machine did meanwhile is noted as well. */
@@ -176,12 +191,8 @@ static ifm_status measure(const ifm_run_setup *setup, const ifm_arguments *argum
     if (st == IFM_OK) {
         ifm_host_time before = ifm_host_cpu_time();
         ifm_subject subjects[IFM_TARGETS_MAX];
-        for (size_t k = 0; k < set->n; k++) {
-            const ifm_requests *requests =
-                setup->choices[k].ragged ? &setup->ragged : &setup->requests;
-            subjects[k] =
-                (ifm_subject){targets[k], requests->items, requests->n, &set->runs[k]};
-        }
+        for (size_t k = 0; k < set->n; k++)
+            subjects[k] = subject_of(setup, k, targets[k], &set->runs[k]);
         st = ifm_plan_run(&plan, subjects, set->n, &failed, err);
         double steal = ifm_host_steal_frac(before, ifm_host_cpu_time());
         for (size_t k = 0; k < set->n; k++)
@@ -241,15 +252,17 @@ static ifm_status print_report(const ifm_arguments *arguments,
 /* Says how far an interrupted run came. Returns the exit code. */
 static int tell_interrupted(const run_set *set)
 {
-    const ifm_workload *w = &set->runs[0].workload;
     ifm_error err = {0};
-    size_t measured = 0;
-    for (size_t k = 0; k < set->n; k++)
+    size_t measured = 0, all = 0;
+    for (size_t k = 0; k < set->n; k++) {
+        const ifm_workload *w = &set->runs[k].workload;
         measured += set->runs[k].n_records;
+        all += (size_t)(w->n_cold + w->n_warmup + w->n_warm);
+    }
     ifm_fail(&err, IFM_ERR_CANCELLED,
              "interrupted: %zu of %zu requests were measured, the result is marked "
              "incomplete",
-             measured, set->n * (size_t)(w->n_cold + w->n_warmup + w->n_warm));
+             measured, all);
     return ifm_command_fail(&ifm_command_run, &err);
 }
 
@@ -311,7 +324,7 @@ static int run_run(const ifm_arguments *arguments)
 
 const ifm_command ifm_command_run = {
     .name = "run",
-    .summary = "measure one request to a model, cold and warm",
+    .summary = "measure one request to a model or a server, cold and warm",
     .details =
         "Runs a model with Inferometer's own engine (or another, --target) and prints "
         "the time to first token "
@@ -321,7 +334,12 @@ const ifm_command ifm_command_run = {
         "A cold start is the first request of a fresh process and its clock starts when "
         "that is spawned: loading the model is part of it. A warm start is a later "
         "request "
-        "of the same process.",
+        "of the same process.\n"
+        "\n"
+        "With --url one request at a time goes to a server that speaks OpenAI's protocol "
+        "(vLLM, SGLang, llama-server, TGI, Ollama, a cloud); it runs already, so that "
+        "all "
+        "requests are warm, and the network's phases stand where the engine's would.",
     .examples =
         "inferometer run\tthe bundled model, 10 cold and 30 warm starts\n"
         "inferometer run -m ./distilgpt2 -n 50 --json result.json\ta model of your "
@@ -332,6 +350,10 @@ const ifm_command ifm_command_run = {
         "engine beside Hugging Face Transformers\n"
         "inferometer run -m smollm2 --chat -p \"Name a bird\"\ta message to a chat "
         "model\n"
+        "inferometer run --url http://localhost:8000 -p \"Name a bird\" --chat\ta "
+        "server\n"
+        "inferometer run --target native,url:http://localhost:8000 -m ./gpt2\tan engine "
+        "beside a server\n"
         "inferometer run -p \"Once upon a time\" --stream --plots pictures\tthe text as "
         "it is made, and pictures\n",
     IFM_OPTIONS(options),

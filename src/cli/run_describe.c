@@ -104,7 +104,7 @@ static ifm_status describe_workload(const ifm_run_setup *self, size_t k, ifm_run
         .max_new_tokens = r->max_new_tokens,
         .sampling = r->sampling,
         .ignore_eos = r->ignore_eos,
-        .n_cold = self->n_cold,
+        .n_cold = self->choices[k].kind == IFM_TARGET_URL ? 0 : self->n_cold,
         .n_warmup = self->n_warmup,
         .n_warm = self->n_warm,
         .load_eager = self->model.eager,

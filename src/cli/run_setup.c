@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/chat.h"
+#include "cli/run_server.h"
 #include "hub/resolve.h"
 #include "inferometer/inferometer.h"
 
@@ -79,6 +80,9 @@ static ifm_status make_requests(ifm_run_setup *self, const ifm_arguments *a,
     if (st == IFM_OK && self->padding != IFM_PADDING_NONE)
         st = ifm_requests_make(&self->ragged, &self->prompts, &self->request, batch_size,
                                IFM_PADDING_NONE, err);
+    if (st == IFM_OK && self->messages.n > 0)
+        st = ifm_requests_make(&self->asked, &self->messages, &self->request, 1,
+                               IFM_PADDING_NONE, err);
     if (st == IFM_OK && ifm_arguments_given(a, "repeat"))
         self->n_warm =
             (int32_t)(ifm_arguments_int(a, "repeat") * (int64_t)self->requests.n);
@@ -92,11 +96,15 @@ static bool is(const ifm_arguments *a, const char *option, const char *word)
     return strcmp(ifm_arguments_string(a, option), word) == 0;
 }
 
-static ifm_status read_counts(ifm_run_setup *self, const ifm_arguments *a, ifm_error *err)
+static void read_counts(ifm_run_setup *self, const ifm_arguments *a)
 {
     self->n_cold = (int32_t)ifm_arguments_int(a, "cold");
     self->n_warmup = (int32_t)ifm_arguments_int(a, "warmup");
     self->n_warm = (int32_t)ifm_arguments_int(a, "warm");
+}
+
+static ifm_status check_counts(const ifm_run_setup *self, ifm_error *err)
+{
     if (self->n_cold == 0 && self->n_warm == 0)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "nothing to measure: --cold and --warm are both 0");
@@ -226,8 +234,11 @@ static ifm_status look(ifm_run_setup *self, bool native, ifm_error *err)
 static ifm_status resolve(ifm_run_setup *self, const char *name, ifm_error *err)
 {
     bool ours = false;
+    if (ifm_run_server_only(self))
+        return IFM_OK;
     for (size_t i = 0; i < self->n_choices; i++)
-        ours = ours || self->choices[i].kind != IFM_TARGET_WORKER;
+        ours = ours || (self->choices[i].kind != IFM_TARGET_WORKER &&
+                        self->choices[i].kind != IFM_TARGET_URL);
     ifm_status st = ifm_hub_resolve(name, &self->model_path, err);
     if (st == IFM_OK || ours || name == NULL)
         return st;
@@ -252,19 +263,21 @@ ifm_status ifm_run_setup_init(ifm_run_setup *self, const ifm_arguments *a, ifm_e
         .timeout_ns = ifm_arguments_int(a, "timeout") * 1000000000,
     };
     read_request(self, a);
-    ifm_status st = read_counts(self, a, err);
-    if (st == IFM_OK)
-        st = check_stops(&self->request, err);
+    read_counts(self, a);
+    ifm_status st = check_stops(&self->request, err);
     if (st == IFM_OK)
         st = ifm_prompts_read(&self->prompts, a, err);
     if (st == IFM_OK)
-        st = ifm_target_choices_parse(ifm_arguments_string(a, "target"), self->choices,
-                                      &self->n_choices, err);
+        st = ifm_run_server_choose(self, a, err);
+    if (st == IFM_OK)
+        st = ifm_run_server_init(self, a, err);
+    if (st == IFM_OK)
+        st = check_counts(self, err);
     if (st == IFM_OK)
         st = read_batch(self, a, err);
     if (st == IFM_OK)
         st = resolve(self, ifm_arguments_string(a, "model"), err);
-    if (st == IFM_OK)
+    if (st == IFM_OK && !ifm_run_server_only(self))
         st = apply_chat(self, a, err);
     self->python = ifm_arguments_string(a, "python");
     self->model = (ifm_worker_model){
@@ -293,5 +306,6 @@ void ifm_run_setup_deinit(ifm_run_setup *self)
     ifm_prompts_deinit(&self->prompts);
     ifm_requests_deinit(&self->requests);
     ifm_requests_deinit(&self->ragged);
+    ifm_run_server_deinit(self);
     *self = (ifm_run_setup){0};
 }

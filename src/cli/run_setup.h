@@ -3,6 +3,7 @@
 #define IFM_CLI_RUN_SETUP_H
 
 #include "cli/prompts.h"
+#include "cli/wire_setup.h"
 #include "target/choice.h"
 
 typedef struct ifm_run_setup {
@@ -17,6 +18,11 @@ typedef struct ifm_run_setup {
     ifm_requests ragged;        /* the same without padding; empty when there is none */
     int32_t batch_size;
     ifm_padding padding;
+    ifm_wire_setup wires[IFM_TARGETS_MAX]; /* of the choices that are servers */
+    ifm_prompts messages; /* the prompts before a chat template; empty: none applied */
+    ifm_requests asked;   /* of servers, of these; empty: as `requests` */
+    const char *server_model; /* borrowed; NULL: asked for */
+    const char *system;       /* borrowed; NULL: none */
     bool evict;
     int32_t n_cold, n_warmup, n_warm;
     int64_t timeout_ns;

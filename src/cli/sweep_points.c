@@ -132,6 +132,7 @@ static ifm_status read_targets(ifm_sweep *self, const ifm_arguments *a, ifm_erro
     for (size_t i = 0; i < n && st == IFM_OK; i++) {
         ifm_buffer name = {0};
         ifm_buffer_puts(&name, choices[i].kind == IFM_TARGET_WORKER ? "worker:"
+                               : choices[i].kind == IFM_TARGET_URL  ? "url:"
                                                                     : choices[i].label);
         ifm_buffer_puts(&name, choices[i].command != NULL ? choices[i].command : "");
         st = add_value(self, IFM_SWEEP_TARGET, ifm_buffer_text(&name), err);

@@ -152,6 +152,10 @@ ifm_agreement ifm_compare_tokens(const ifm_run *base, const ifm_run *run)
     const ifm_record *a = last_good(base, &n_a), *b = last_good(run, &n_b);
     if (a == NULL || b == NULL)
         return (ifm_agreement){0};
+    if ((a->input_ids == NULL && a->n_input > 0) ||
+        (b->input_ids == NULL && b->n_input > 0) || a->output_ids == NULL ||
+        b->output_ids == NULL)
+        return (ifm_agreement){0}; /* a server says no ids */
     ifm_agreement out = {.known = true, .same_input = n_a == n_b, .same = n_a == n_b};
     for (size_t i = 0; i < n_a && i < n_b; i++) {
         const size_t n = same_tokens(&a[i], &b[i]);

@@ -170,6 +170,7 @@ void ifm_run_deinit(ifm_run *run)
         run->target.device,     run->target.kernels,
         run->target.model_name, run->target.model_family,
         run->target.model_path, run->target.model_dtype,
+        run->target.url,        run->target.endpoint,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);

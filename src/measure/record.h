@@ -113,6 +113,9 @@ typedef struct ifm_target_facts {
     int32_t exact;       /* activations kept whole for quantized weights; -1: not known */
     bool synchronized;   /* phases wait for a device that computes by itself */
     int64_t nan_weights; /* found while reading eagerly; -1: not looked for */
+    char *url; /* of a server, without credentials; NULL: a process of this machine */
+    char *endpoint; /* of a server: "completions", "chat" */
+    bool insecure;  /* its certificate was not verified */
 } ifm_target_facts;
 
 typedef struct ifm_workload {

@@ -201,6 +201,48 @@ static void judge_handover(ifm_run *run, const ifm_summary *s)
             handover * 1e-3, run->target.threads > 1 ? run->target.threads - 1 : 1);
 }
 
+/* What a server's own words mean for its numbers. */
+static void judge_server(ifm_run *run)
+{
+    size_t answers = 0, uncounted = 0, several = 0, cached = 0, connected = 0;
+    for (size_t i = 0; i < run->n_records; i++) {
+        const ifm_record *r = &run->records[i];
+        if (r->wire == NULL || !r->ok || r->start != IFM_START_WARM)
+            continue;
+        answers++;
+        uncounted += r->wire->token_source == IFM_TOKENS_EVENTS;
+        several += r->wire->event_ns != NULL;
+        cached += r->wire->usage.cached_tokens > 0;
+        connected += !r->wire->reused;
+    }
+    if (run->target.insecure)
+        ifm_run_warn(run, "insecure", false,
+                     "the server's certificate was not verified (--insecure): who "
+                     "answered is not known");
+    if (uncounted > 0)
+        ifm_run_warn(run, "events-not-tokens", false,
+                     "nobody counted the tokens of %zu of %zu answers: what is shown are "
+                     "events, of which each may hold several tokens",
+                     uncounted, answers);
+    if (several > 0)
+        ifm_run_warn(run, "itl-per-event", false,
+                     "in %zu of %zu answers an event held several tokens: ITL is the gap "
+                     "between events, TPOT counts tokens",
+                     several, answers);
+    if (cached > 0)
+        ifm_run_warn(run, "cached-prompts", false,
+                     "the server had the prompt of %zu of %zu requests in its cache, for "
+                     "they are alike: TTFT is shorter than computing it takes; "
+                     "`inferometer load` makes every prompt new",
+                     cached, answers);
+    if (connected > 0 && connected < answers)
+        ifm_run_warn(
+            run, "reconnected", false,
+            "%zu of %zu requests needed a connection of their own, which is part "
+            "of their TTFT: the server does not keep connections open for long",
+            connected, answers);
+}
+
 /* Nothing reads faster than the host can: if it seems so, the yardstick is wrong. */
 static void judge_bandwidth(ifm_run *run)
 {
@@ -236,6 +278,7 @@ void ifm_verdict_judge(ifm_run *run)
         }
     }
     judge_bandwidth(run);
+    judge_server(run);
     if (run->incomplete)
         ifm_run_warn(run, "incomplete", true,
                      "the run ended before all requests were measured");

@@ -36,6 +36,39 @@ const char *ifm_token_source_name(ifm_token_source source)
     return (unsigned)source <= IFM_TOKENS_PER_EVENT ? names[source] : "unknown";
 }
 
+const char *ifm_wire_phase_name(ifm_wire_phase phase)
+{
+    static const char *const names[IFM_WIRE_PHASE_COUNT] = {
+#define X(NAME, name) [IFM_WIRE_PHASE_##NAME] = #name,
+        IFM_WIRE_PHASE_LIST(X)
+#undef X
+    };
+    return (unsigned)phase < IFM_WIRE_PHASE_COUNT ? names[phase] : "unknown";
+}
+
+void ifm_wire_phases(const ifm_wire *self, int64_t sent_ns, int64_t ttft_ns,
+                     int64_t ns[IFM_WIRE_PHASE_COUNT])
+{
+    const int64_t ends[IFM_WIRE_PHASE_COUNT] = {
+        [IFM_WIRE_PHASE_START] = self->service_start_ns,
+        [IFM_WIRE_PHASE_LOOKUP] = self->dns_ns,
+        [IFM_WIRE_PHASE_CONNECT] = self->connect_ns,
+        [IFM_WIRE_PHASE_TLS] = self->tls_ns,
+        [IFM_WIRE_PHASE_SEND] = sent_ns,
+        [IFM_WIRE_PHASE_HEADERS] = self->headers_ns,
+        [IFM_WIRE_PHASE_EVENT] = self->first_event_ns,
+        [IFM_WIRE_PHASE_TOKEN] = ttft_ns,
+    };
+    int64_t at = 0;
+    for (int i = 0; i < IFM_WIRE_PHASE_COUNT; i++) {
+        /* A server may answer before the whole request is sent: then nothing is left. */
+        int64_t end = ends[i] < at ? at : ends[i];
+        end = end > ttft_ns ? ttft_ns : end;
+        ns[i] = end - at;
+        at = end;
+    }
+}
+
 ifm_wire ifm_wire_unknown(void)
 {
     return (ifm_wire){

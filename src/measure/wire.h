@@ -133,6 +133,35 @@ typedef struct ifm_wire {
     int32_t rank;                /* of the process that measured it; 0 */
 } ifm_wire;
 
+/* Where the time to the first token goes with a server, in order. X(NAME, name): the phase
+ * ends when… start: the client took it up · lookup: the host's address is known · connect:
+ * TCP's handshake is over · tls: so is TLS's · send: the last byte of the request was handed to
+ * the operating system · headers: the answer's head is there · event: so is its first event
+ * · token: so is its first token. */
+#define IFM_WIRE_PHASE_LIST(X)                                                           \
+    X(START, start)                                                                      \
+    X(LOOKUP, lookup)                                                                    \
+    X(CONNECT, connect)                                                                  \
+    X(TLS, tls)                                                                          \
+    X(SEND, send)                                                                        \
+    X(HEADERS, headers)                                                                  \
+    X(EVENT, event)                                                                      \
+    X(TOKEN, token)
+
+typedef enum ifm_wire_phase {
+#define X(NAME, name) IFM_WIRE_PHASE_##NAME,
+    IFM_WIRE_PHASE_LIST(X)
+#undef X
+        IFM_WIRE_PHASE_COUNT
+} ifm_wire_phase;
+
+const char *ifm_wire_phase_name(ifm_wire_phase phase);
+
+/* The phases of a request that was sent at sent_ns and brought its first token at ttft_ns;
+ * they add up to that exactly. One that did not happen, as connecting, is 0. */
+void ifm_wire_phases(const ifm_wire *self, int64_t sent_ns, int64_t ttft_ns,
+                     int64_t ns[IFM_WIRE_PHASE_COUNT]);
+
 /* All unknown: -1 where 0 would say something. pieces NULL. */
 ifm_wire ifm_wire_unknown(void);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "inferometer/inferometer.h"
 #include "measure/compare.h"
+#include "report/parts.h"
 #include "report/report.h"
 #include "report/text.h"
 
@@ -26,11 +27,40 @@ static void put_number(ifm_buffer *out, int n, const char *thing)
     ifm_buffer_printf(out, "%d %s%s", n, thing, n == 1 ? "" : "s");
 }
 
+static void put_host(ifm_buffer *out, const ifm_run *run)
+{
+    ifm_buffer_puts(out, " |\n| host | ");
+    ifm_text_markdown(out, run->host.cpu);
+    ifm_buffer_puts(out, ", ");
+    put_number(out, run->host.cores, "core");
+    ifm_buffer_puts(out, ", ");
+    ifm_text_markdown(out, run->host.kernel);
+    ifm_buffer_puts(out, " |\n");
+}
+
+static void put_server(ifm_buffer *out, const ifm_run *run)
+{
+    const ifm_target_facts *t = &run->target;
+    const int32_t version = ifm_report_http_version(run);
+    ifm_buffer_printf(out, " |\n| client | Inferometer %s |\n| server | ", IFM_VERSION);
+    ifm_text_markdown(out, t->url);
+    ifm_buffer_puts(out, ", ");
+    ifm_text_markdown(out, t->endpoint);
+    if (version > 0)
+        ifm_buffer_printf(out, ", HTTP/%d.%d", version / 10, version % 10);
+    ifm_buffer_puts(out, t->insecure ? ", not verified" : "");
+    put_host(out, run);
+}
+
 static void put_facts(ifm_buffer *out, const ifm_run *run)
 {
     const ifm_target_facts *t = &run->target;
     ifm_buffer_puts(out, "| | |\n| --- | --- |\n| model | ");
     ifm_text_markdown(out, t->model_name);
+    if (t->url != NULL) {
+        put_server(out, run);
+        return;
+    }
     ifm_buffer_puts(out, ", ");
     ifm_text_markdown(out, t->model_family);
     ifm_buffer_printf(out, ", %s parameters, ",
@@ -46,13 +76,7 @@ static void put_facts(ifm_buffer *out, const ifm_run *run)
     ifm_buffer_puts(out, ", ");
     ifm_text_markdown(out, t->kernels);
     ifm_buffer_puts(out, t->exact > 0 ? " kernels, exact" : " kernels");
-    ifm_buffer_puts(out, " |\n| host | ");
-    ifm_text_markdown(out, run->host.cpu);
-    ifm_buffer_puts(out, ", ");
-    put_number(out, run->host.cores, "core");
-    ifm_buffer_puts(out, ", ");
-    ifm_text_markdown(out, run->host.kernel);
-    ifm_buffer_puts(out, " |\n");
+    put_host(out, run);
 }
 
 static void put_workload(ifm_buffer *out, const ifm_run *run)
@@ -65,8 +89,11 @@ static void put_workload(ifm_buffer *out, const ifm_run *run)
         ifm_buffer_puts(out, "token ids");
     ifm_buffer_printf(out, " |\n| new tokens | at most %d, ", w->max_new_tokens);
     ifm_text_sampling(out, &w->sampling);
-    ifm_buffer_printf(out, ", %s load, page cache %s |\n",
-                      w->load_eager ? "eager" : "lazy", w->evict ? "evicted" : "kept");
+    if (run->target.url == NULL)
+        ifm_buffer_printf(out, ", %s load, page cache %s",
+                          w->load_eager ? "eager" : "lazy",
+                          w->evict ? "evicted" : "kept");
+    ifm_buffer_puts(out, " |\n");
     int32_t lengths[IFM_BATCH_MAX];
     const ifm_input_tokens n = ifm_run_input_tokens(run, lengths, IFM_BATCH_MAX);
     if (n.batch_size > 0) {
@@ -140,12 +167,12 @@ static void put_phases(ifm_buffer *out, const ifm_run *run)
             out, "\nTTFT of the median %s request, %s: ", ifm_start_name(r->start),
             ifm_word_duration_alone((double)r->token_ns[0], true).text);
         const char *between = "";
-        for (int p = 0; p < IFM_PHASE_COUNT; p++) {
-            if (r->phases_ns[p] == 0)
+        for (int p = 0; p < IFM_REPORT_PARTS; p++) {
+            const int64_t ns = ifm_report_part_ns(r, p);
+            if (ns == 0)
                 continue;
-            ifm_buffer_printf(
-                out, "%s%s %s", between, ifm_phase_name((ifm_phase)p),
-                ifm_word_duration_alone((double)r->phases_ns[p], true).text);
+            ifm_buffer_printf(out, "%s%s %s", between, ifm_report_part_name(p),
+                              ifm_word_duration_alone((double)ns, true).text);
             between = " + ";
         }
         ifm_buffer_puts(out, ".\n");
@@ -183,7 +210,7 @@ static ifm_status put_run(ifm_buffer *out, const ifm_run *run, ifm_error *err)
     put_facts(out, run);
     put_workload(out, run);
     put_table(out, "Cold start", &cold);
-    put_table(out, "Warm start", &warm);
+    put_table(out, run->target.url != NULL ? "Server" : "Warm start", &warm);
     put_phases(out, run);
     put_conclusion(out, run, ifm_summary_decode_bandwidth(run, &cold, &warm));
     return IFM_OK;

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "report/parts.h"
 #include "report/plots.h"
 
 typedef struct panel {
@@ -26,25 +27,26 @@ static void put_phases(ifm_plot *plot, const ifm_record *r, panel at)
     double ttft = (double)r->token_ns[0];
     ifm_scale scale = ifm_plot_scale(ttft);
     int rows = 0;
-    for (int p = 0; p < IFM_PHASE_COUNT; p++)
-        rows += r->phases_ns[p] > 0;
+    for (int p = 0; p < IFM_REPORT_PARTS; p++)
+        rows += ifm_report_part_ns(r, p) > 0;
     put_margins(out, at);
     ifm_buffer_printf(out, "$phases << EOD\n");
     double start = 0;
-    for (int p = 0, row = rows; p < IFM_PHASE_COUNT; p++) {
-        if (r->phases_ns[p] <= 0)
+    for (int p = 0, row = rows; p < IFM_REPORT_PARTS; p++) {
+        if (ifm_report_part_ns(r, p) <= 0)
             continue;
-        double end = start + (double)r->phases_ns[p];
-        ifm_buffer_printf(out, "%.9g %d %.9g %.9g \"%s\"\n", start / scale.ns_per_unit,
-                          row--, start / scale.ns_per_unit, end / scale.ns_per_unit,
-                          ifm_word_duration_alone((double)r->phases_ns[p], true).text);
+        double end = start + (double)ifm_report_part_ns(r, p);
+        ifm_buffer_printf(
+            out, "%.9g %d %.9g %.9g \"%s\"\n", start / scale.ns_per_unit, row--,
+            start / scale.ns_per_unit, end / scale.ns_per_unit,
+            ifm_word_duration_alone((double)ifm_report_part_ns(r, p), true).text);
         start = end;
     }
     ifm_buffer_puts(out, "EOD\nset ytics scale 0 font 'sans,20' (");
-    for (int p = 0, row = rows; p < IFM_PHASE_COUNT; p++)
-        if (r->phases_ns[p] > 0) {
+    for (int p = 0, row = rows; p < IFM_REPORT_PARTS; p++)
+        if (ifm_report_part_ns(r, p) > 0) {
             ifm_buffer_printf(out, "%s'%s' %d", row == rows ? "" : ", ",
-                              ifm_phase_name((ifm_phase)p), row);
+                              ifm_report_part_name(p), row);
             row--;
         }
     ifm_buffer_printf(out, ")\nset yrange [0.4:%d.6]\n", rows);

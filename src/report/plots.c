@@ -148,6 +148,12 @@ static void put_small_print(ifm_buffer *out, const ifm_run *run, bool alone)
                *cpu = ifm_or_unknown(run->host.cpu);
     ifm_buffer end = {0};
     ifm_text_one_line(out, name, strlen(name), 32, true);
+    if (t->url != NULL) {
+        ifm_buffer_puts(out, " at ");
+        ifm_text_one_line(out, t->url, strlen(t->url), 48, true);
+        ifm_buffer_printf(out, " · %s", ifm_or_unknown(t->endpoint));
+        return;
+    }
     ifm_buffer_printf(out, ", %s of %s weights · ",
                       ifm_word_bytes((double)t->weight_bytes).text,
                       ifm_or_unknown(t->model_dtype));

@@ -6,6 +6,7 @@
 
 #include "measure/compare.h"
 #include "report/page.h"
+#include "report/parts.h"
 
 enum { TITLE = 22, COLUMN = 14, RATIO = 26 };
 
@@ -32,11 +33,16 @@ static void put_target(table *t, size_t k)
     const ifm_target_facts *f = &t->runs[k].target;
     ifm_buffer line = {0};
     ifm_page_label(p, name_of(&t->runs[k]));
-    ifm_buffer_printf(&line, "%s, %s parameters, %s on %s, %d thread%s, %s",
-                      ifm_or_unknown(f->model_name),
-                      ifm_word_count((double)f->parameters).text,
-                      ifm_or_unknown(f->model_dtype), ifm_or_unknown(f->device),
-                      f->threads, f->threads == 1 ? "" : "s", ifm_or_unknown(f->kernels));
+    if (f->url != NULL)
+        ifm_buffer_printf(&line, "%s at %s, %s%s", ifm_or_unknown(f->model_name), f->url,
+                          ifm_or_unknown(f->endpoint),
+                          f->insecure ? ", not verified" : "");
+    else
+        ifm_buffer_printf(
+            &line, "%s, %s parameters, %s on %s, %d thread%s, %s",
+            ifm_or_unknown(f->model_name), ifm_word_count((double)f->parameters).text,
+            ifm_or_unknown(f->model_dtype), ifm_or_unknown(f->device), f->threads,
+            f->threads == 1 ? "" : "s", ifm_or_unknown(f->kernels));
     if (f->synchronized)
         ifm_buffer_puts(&line, ", phases wait for the device");
     ifm_buffer clean = {0};
@@ -172,16 +178,16 @@ static void put_phases(table *t, ifm_start start, const char *title)
                       "%sWhere TTFT went, %s%s%s in the median request, in %s%s\n",
                       ifm_page_bold(p), title, ifm_page_plain(p), ifm_page_dim(p),
                       ifm_page_unit(p, &scale), ifm_page_plain(p));
-    for (int i = 0; i < IFM_PHASE_COUNT; i++) {
+    for (int i = 0; i < IFM_REPORT_PARTS; i++) {
         bool some = false;
         for (size_t k = 0; k < t->n; k++)
-            some = some || (requests[k] != NULL && requests[k]->phases_ns[i] > 0);
+            some = some || ifm_report_part_ns(requests[k], i) > 0;
         if (!some)
             continue;
         ifm_buffer_puts(&p->out, "  ");
-        ifm_page_padded(p, ifm_phase_name((ifm_phase)i), TITLE, false);
+        ifm_page_padded(p, ifm_report_part_name(i), TITLE, false);
         for (size_t k = 0; k < t->n; k++) {
-            const double x = requests[k] != NULL ? (double)requests[k]->phases_ns[i] : 0;
+            const double x = (double)ifm_report_part_ns(requests[k], i);
             ifm_page_padded(p,
                             ifm_word_duration(x > 0 ? x : NAN, &scale, p->unicode).text,
                             COLUMN, true);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "inferometer/inferometer.h"
 #include "report/page.h"
+#include "report/parts.h"
 
 enum { BAR = 18 };
 
@@ -23,9 +24,30 @@ void ifm_page_workload(ifm_page *p)
     ifm_page_label(p, "new tokens");
     ifm_buffer_printf(&p->out, "at most %d%s", w->max_new_tokens, ifm_page_dot(p));
     ifm_text_sampling(&p->out, &w->sampling);
+    if (p->run->target.url != NULL) {
+        ifm_page_end(p);
+        return;
+    }
     ifm_buffer_printf(&p->out, "%s%s load%spage cache %s\n", ifm_page_dot(p),
                       w->load_eager ? "eager" : "lazy", ifm_page_dot(p),
                       w->evict ? "evicted" : "kept");
+}
+
+/* "http://localhost:8000 · completions · HTTP/1.1" */
+static void put_server(ifm_page *p)
+{
+    const ifm_target_facts *t = &p->run->target;
+    const int32_t version = ifm_report_http_version(p->run);
+    ifm_page_label(p, "server");
+    ifm_text_one_line(&p->out, t->url, strlen(t->url), (size_t)(p->width - 45),
+                      p->unicode);
+    ifm_buffer_printf(&p->out, "%s%s", ifm_page_dot(p), ifm_or_unknown(t->endpoint));
+    if (version > 0)
+        ifm_buffer_printf(&p->out, "%sHTTP/%d.%d", ifm_page_dot(p), version / 10,
+                          version % 10);
+    if (t->insecure)
+        ifm_buffer_printf(&p->out, "%snot verified", ifm_page_dot(p));
+    ifm_page_end(p);
 }
 
 static void put_configuration(ifm_page *p)
@@ -37,6 +59,11 @@ static void put_configuration(ifm_page *p)
                       strlen(ifm_or_unknown(t->model_name)),
                       (size_t)(p->width - IFM_PAGE_LABEL - 2), p->unicode);
     ifm_buffer_printf(&p->out, "%s\n", ifm_page_plain(p));
+    if (t->url != NULL) {
+        put_server(p);
+        ifm_page_workload(p);
+        return;
+    }
     ifm_page_label(p, "weights");
     ifm_buffer_printf(&p->out, "%s%s%s parameters%s%s%s%s\n",
                       ifm_or_unknown(t->model_family), ifm_page_dot(p),
@@ -99,6 +126,22 @@ static const ifm_record *spokesman(const ifm_run *run)
     return NULL;
 }
 
+/* Who counted the tokens of a server, and how they came. */
+static void put_source(ifm_page *p, ifm_buffer *line, const ifm_record *r)
+{
+    static const char *const words[] = {
+        [IFM_TOKENS_EVENTS] = "events: nobody counted tokens",
+        [IFM_TOKENS_TOKENIZER] = "counted by our tokenizer",
+        [IFM_TOKENS_USAGE] = "counted by the server, spread over its events",
+        [IFM_TOKENS_PER_EVENT] = "counted by the server",
+    };
+    if (r->wire == NULL)
+        return;
+    ifm_buffer_printf(line, "%s%s%sin %zu events", ifm_page_dot(p),
+                      words[r->wire->token_source], ifm_page_dot(p),
+                      ifm_wire_token_pieces(r->wire));
+}
+
 static void put_generated(ifm_page *p)
 {
     const ifm_record *r = spokesman(p->run);
@@ -112,12 +155,14 @@ static void put_generated(ifm_page *p)
     ifm_page_end(p);
     ifm_page_label(p, "tokens");
     ifm_buffer ids = {0};
-    for (size_t i = 0; i < r->n_tokens && i < 64; i++)
+    const size_t n = r->output_ids != NULL ? r->n_tokens : 0;
+    for (size_t i = 0; i < n && i < 64; i++)
         ifm_buffer_printf(&ids, "%s%d", i > 0 ? " " : "", r->output_ids[i]);
-    if (r->n_tokens > 64)
+    if (n > 64)
         ifm_buffer_puts(&ids, p->unicode ? " …" : " ...");
-    ifm_buffer_printf(&ids, " (%zu, ended by %s)", r->n_tokens,
-                      r->finish_reason != NULL ? r->finish_reason : "?");
+    ifm_buffer_printf(&ids, n > 0 ? " (%zu, ended by %s)" : "%zu, ended by %s",
+                      r->n_tokens, r->finish_reason != NULL ? r->finish_reason : "?");
+    put_source(p, &ids, r);
     ifm_page_wrapped(p, ifm_buffer_text(&ids), IFM_PAGE_LABEL + 2);
     ifm_buffer_deinit(&ids);
 }
@@ -244,11 +289,11 @@ static void put_bar(ifm_page *p, double share)
     ifm_page_padded(p, bar, BAR, false);
 }
 
-static void put_phase(ifm_page *p, const ifm_record *r, int phase, const ifm_scale *scale)
+static void put_phase(ifm_page *p, const ifm_record *r, int part, const ifm_scale *scale)
 {
     if (r == NULL)
         return;
-    double x = (double)r->phases_ns[phase];
+    double x = (double)ifm_report_part_ns(r, part);
     ifm_page_padded(p, ifm_word_duration(x > 0 ? x : NAN, scale, p->unicode).text, 10,
                     true);
     ifm_buffer_puts(&p->out, "  ");
@@ -290,13 +335,13 @@ static void put_phases(ifm_page *p)
     put_phase_head(p, "warm", warm, &warm_scale);
     ifm_buffer_puts(&p->out, ifm_page_plain(p));
     ifm_page_end(p);
-    for (int i = 0; i < IFM_PHASE_COUNT; i++) {
-        bool some = (cold != NULL && cold->phases_ns[i] != 0) ||
-                    (warm != NULL && warm->phases_ns[i] != 0);
-        if (!some &&
-            (i == IFM_PHASE_OTHER || i == IFM_PHASE_IMPORT || i == IFM_PHASE_PLACE))
+    for (int i = 0; i < IFM_REPORT_PARTS; i++) {
+        bool some = ifm_report_part_ns(cold, i) != 0 || ifm_report_part_ns(warm, i) != 0;
+        bool may = ifm_report_part_exists(cold, i) || ifm_report_part_exists(warm, i);
+        if (!may || (!some && (i == IFM_PHASE_OTHER || i == IFM_PHASE_IMPORT ||
+                               i == IFM_PHASE_PLACE || i >= IFM_PHASE_COUNT)))
             continue;
-        ifm_buffer_printf(&p->out, "  %-12s", ifm_phase_name((ifm_phase)i));
+        ifm_buffer_printf(&p->out, "  %-12s", ifm_report_part_name(i));
         put_phase(p, cold, i, &cold_scale);
         put_phase(p, warm, i, &warm_scale);
         ifm_page_end(p);
@@ -404,8 +449,11 @@ static ifm_status put_one(ifm_page *p, ifm_error *err)
     put_generated(p);
     put_table(p, IFM_START_COLD, "Cold start",
               p->unicode ? " — a fresh process each" : " - a fresh process each");
-    put_table(p, IFM_START_WARM, "Warm start",
-              p->unicode ? " — the model is resident" : " - the model is resident");
+    const bool server = p->run->target.url != NULL;
+    put_table(p, IFM_START_WARM, server ? "Server" : "Warm start",
+              server       ? ""
+              : p->unicode ? " — the model is resident"
+                           : " - the model is resident");
     put_phases(p);
     put_faults(p);
     put_decode(p);

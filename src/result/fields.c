@@ -103,6 +103,8 @@ json_t *ifm_json_whole(json_t *array, size_t n)
 json_t *ifm_json_ints32(const int32_t *x, size_t n)
 {
     json_t *array = json_array();
+    if (x == NULL)
+        n = 0;
     for (size_t i = 0; i < n; i++)
         json_array_append_new(array, json_integer(x[i]));
     return ifm_json_whole(array, n);

@@ -96,6 +96,11 @@ json_t *ifm_result_target(const ifm_run *run)
     ifm_fields f = ifm_fields_new();
     ifm_fields_text(&f, "kind", t->kind);
     ifm_fields_text(&f, "engine", t->engine);
+    if (t->url != NULL) {
+        ifm_fields_text(&f, "url", t->url);
+        ifm_fields_text(&f, "endpoint", t->endpoint);
+        ifm_fields_bool(&f, "insecure", t->insecure);
+    }
     ifm_fields_text(&f, "device", t->device);
     ifm_fields_int(&f, "threads", t->threads);
     ifm_fields_set(&f, "exact", t->exact < 0 ? json_null() : json_boolean(t->exact));

@@ -104,6 +104,8 @@ static ifm_status take_turn(const ifm_plan *plan, const ifm_subject *subjects, s
 {
     ifm_status st = IFM_OK;
     for (*at = 0; *at < n; ++*at) {
+        if (start == IFM_START_COLD && subjects[*at].warm_only)
+            continue;
         st = measure_one(plan, &subjects[*at], *at == 0, number, start, err);
         if (st != IFM_OK)
             break;

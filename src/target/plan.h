@@ -31,7 +31,8 @@ typedef struct ifm_subject {
     ifm_target *target;
     const ifm_target_request *requests; /* [n_requests], taken in turn */
     size_t n_requests;
-    ifm_run *run; /* filled */
+    ifm_run *run;   /* filled */
+    bool warm_only; /* a server: it runs already, nothing of it is cold */
 } ifm_subject;
 
 /* Measures everything. A request that fails or is

@@ -236,7 +236,7 @@ ifm_status ifm_client_url_parse(const char *text, bool chat, ifm_client_url *out
     ifm_status st = IFM_OK;
     if (url == NULL || (is_socket && (http == NULL || out->socket == NULL)))
         st = ifm_fail(err, IFM_ERR_NO_MEMORY, "--url: no memory");
-    else if (is_socket && out->socket[0] != '/')
+    else if (is_socket && out->socket[0] == '\0')
         st = fail(text, "names no path of a socket", err);
     else
         st = parse_http(url, text, is_socket ? http : text, chat, out, err);

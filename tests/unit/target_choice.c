@@ -65,7 +65,7 @@ static void missing_pythons_are_named(void **state)
     const ifm_child_options options = {.cancel_fd = -1, .timeout_ns = 1000000000};
     assert_int_equal(ifm_target_choices_parse("transformers", choices, &n, &err), IFM_OK);
     assert_int_equal(ifm_target_choice_open(&choices[0], &options, "/no/such/python",
-                                            &facts, &target, &err),
+                                            NULL, &facts, &target, &err),
                      IFM_ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "pip install torch transformers"));
     assert_null(target);

@@ -39,6 +39,8 @@ static const line good[] = {
      "http://host:1/v1/models", "http://host:1/v1", NULL},
     {"unix:/run/llm.sock", false, "http://localhost/v1/completions",
      "http://localhost/v1/models", "unix:/run/llm.sock", "/run/llm.sock"},
+    {"unix:llm.sock:/x", false, "http://localhost/x/v1/completions",
+     "http://localhost/x/v1/models", "unix:llm.sock:/x", "llm.sock"},
     {"unix:///run/llm.sock:/api/v1", true, "http://localhost/api/v1/chat/completions",
      "http://localhost/api/v1/models", "unix:///run/llm.sock:/api/v1", "/run/llm.sock"},
     {"http+unix://%2Frun%2Fllm.sock/v1", false, "http://localhost/v1/completions",
@@ -86,7 +88,7 @@ static void nonsense_is_named_without_secrets(void **state)
         "http://host:99999",
         "http://me:sec/ret@host:80/",
         "http://me:secret@host:x/v1?key=secret",
-        "unix:llm.sock",
+        "unix:",
         "http://h/v1/completions",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
