@@ -170,12 +170,15 @@ bool ifm_answer_take_json(ifm_answer *self, const char *name, const char *data, 
     if (self->no_memory)
         return false;
     if (expected != NULL) {
-        self->text.length = text;
-        self->hidden.length = hidden;
         event->error = false;
         event->message[0] = '\0';
     }
-    if (says_error || event->error)
+    const bool wrong = says_error || event->error;
+    if (wrong || expected != NULL) { /* no words of what is no piece of the answer */
+        self->text.length = text;
+        self->hidden.length = hidden;
+    }
+    if (wrong)
         return take_error(self, data, n);
     if (expected != NULL && strcmp(name, "message") != 0)
         return add_piece(self, IFM_PIECE_OTHER, n, (ifm_answer_note){.counted = -1});
