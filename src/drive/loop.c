@@ -125,14 +125,19 @@ static void count_due(ifm_loop *self, int64_t now_ns)
 
 /* ---- starting --------------------------------------------------------------------------- */
 
+/* The form of a UUID of version 8 (RFC 9562): the run, then the process, then the request. */
+void ifm_loop_request_id(const ifm_loop *self, int64_t id, char text[64])
+{
+    const uint8_t *r = self->run_id;
+    snprintf(text, 64, "%02x%02x%02x%02x-%02x%02x-8%01x%02x-8%03x-%012" PRIx64, r[0],
+             r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], (unsigned)self->rank & 0xfff,
+             (uint64_t)id & 0xffffffffffff);
+}
+
 static void start(ifm_loop *self, ifm_slot *slot)
 {
     char id[64];
-    const uint8_t *r = self->run_id;
-    /* The form of a UUID of version 8 (RFC 9562): the run, then the request. */
-    snprintf(id, sizeof id, "%02x%02x%02x%02x-%02x%02x-8%01x%02x-8%03x-%012" PRIx64, r[0],
-             r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], (unsigned)self->rank & 0xfff,
-             (uint64_t)slot->id & 0xffffffffffff);
+    ifm_loop_request_id(self, slot->id, id);
     const ifm_call call = {
         .body = slot->asked.body,
         .n_body = slot->asked.n_body,

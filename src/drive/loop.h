@@ -117,6 +117,8 @@ struct ifm_slot {
 /* NULL without memory, then the loop fails. */
 ifm_slot *ifm_loop_slot(ifm_loop *self);
 void ifm_loop_give_back(ifm_loop *self, ifm_slot *slot);
+/* What is sent as X-Request-Id. */
+void ifm_loop_request_id(const ifm_loop *self, int64_t id, char text[64]);
 /* A place is free from then on; nothing without places. */
 void ifm_loop_free_place(ifm_loop *self, ifm_time since);
 /* Ends a request that was never sent. */

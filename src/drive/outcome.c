@@ -105,6 +105,7 @@ static void describe(const ifm_loop *self, const ifm_slot *slot, ifm_record *rec
 {
     ifm_wire *w = record->wire;
     record->id = (int32_t)slot->id;
+    ifm_loop_request_id(self, slot->id, w->request_id);
     record->prompt = (int32_t)slot->asked.number;
     record->start = slot->warmup ? IFM_START_WARMUP : IFM_START_WARM;
     w->due_at_ns = ifm_time_between(self->load->began, slot->due);
