@@ -76,6 +76,8 @@ static const ifm_option options[] = {
      "a promise in milliseconds, ttft:500,tpot:50,e2el:5000: what keeps it is goodput"},
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output",
      "everything that was measured, each request with its id; - for standard output"},
+    {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output", "a line for each request"},
+    IFM_EXPORT_OPTION("Output", "vllm (bench serve's JSON), aiperf (profile_export.jsonl)"),
     {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output",
      "the report as Markdown; - for standard output"},
     {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, "Output",

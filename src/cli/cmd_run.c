@@ -83,6 +83,7 @@ static const ifm_option options[] = {
     {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT, "a line for each request"},
     {"markdown", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, OUTPUT,
      "the report as Markdown"},
+    IFM_EXPORT_OPTION(OUTPUT, "llama-bench (compare-llama-bench.py reads it)"),
     {"plots", 0, IFM_OPTION_STRING, "DIR", 0, 0, NULL, OUTPUT,
      "pictures as PNG and SVG (needs gnuplot)"},
     {"stream", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, OUTPUT,

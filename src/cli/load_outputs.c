@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/run_outputs.h"
+#include "report/load_csv.h"
 #include "report/load_report.h"
 #include "result/load_json.h"
 
@@ -12,11 +13,19 @@ typedef ifm_status write_function(const ifm_load_run *load,
                                   const ifm_load_summary *summary, FILE *out,
                                   ifm_error *err);
 
+static ifm_status write_csv(const ifm_load_run *load, const ifm_load_summary *summary,
+                            FILE *out, ifm_error *err)
+{
+    (void)summary;
+    return ifm_report_load_csv(load, out, err);
+}
+
 static const struct {
     const char *option;
     write_function *write;
 } kinds[IFM_LOAD_OUTPUT_KINDS] = {
     {"json", ifm_result_write_load_json},
+    {"csv", write_csv},
     {"markdown", ifm_report_load_markdown},
 };
 
@@ -47,6 +56,8 @@ ifm_status ifm_load_outputs_open(ifm_load_outputs *self, const ifm_arguments *ar
     ifm_status st = IFM_OK;
     for (size_t i = 0; i < IFM_LOAD_OUTPUT_KINDS && st == IFM_OK; i++)
         st = open_one(self, i, ifm_arguments_string(arguments, kinds[i].option), err);
+    if (st == IFM_OK)
+        st = ifm_exports_open(&self->exports, arguments, IFM_EXPORT_LOAD, err);
     if (st == IFM_OK && self->plots != NULL)
         st = ifm_run_outputs_open_plots(self->plots, err);
     if (st != IFM_OK)
@@ -89,6 +100,7 @@ ifm_status ifm_load_outputs_write(ifm_load_outputs *self, const ifm_load_run *lo
              &first, err);
         self->wanted[i] = false;
     }
+    note(ifm_exports_write_load(&self->exports, load, summary, &own), &own, &first, err);
     ifm_interrupt_remember_file(NULL);
     if (self->plots != NULL)
         note(ifm_report_load_plots(load, summary, self->plots, &own), &own, &first, err);
@@ -100,4 +112,5 @@ void ifm_load_outputs_abort(ifm_load_outputs *self)
     ifm_interrupt_remember_file(NULL);
     for (size_t i = 0; i < IFM_LOAD_OUTPUT_KINDS; i++)
         ifm_output_abort(&self->files[i]);
+    ifm_exports_abort(&self->exports);
 }

@@ -3,15 +3,17 @@
 #define IFM_CLI_LOAD_OUTPUTS_H
 
 #include "cli/command.h"
+#include "cli/exports.h"
 #include "load/summary.h"
 #include "os/file.h"
 
-enum { IFM_LOAD_OUTPUT_KINDS = 2 }; /* --json, --csv, --markdown */
+enum { IFM_LOAD_OUTPUT_KINDS = 3 }; /* --json, --csv, --markdown */
 
 typedef struct ifm_load_outputs {
     ifm_output files[IFM_LOAD_OUTPUT_KINDS];
     bool wanted[IFM_LOAD_OUTPUT_KINDS];
-    bool to_stdout;    /* one of them is "-": nothing else may stand there */
+    bool to_stdout; /* one of them is "-": nothing else may stand there */
+    ifm_exports exports;
     const char *plots; /* directory, borrowed; NULL: none */
 } ifm_load_outputs;
 

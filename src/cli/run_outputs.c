@@ -54,6 +54,8 @@ ifm_status ifm_run_outputs_open(ifm_run_outputs *self, const ifm_arguments *argu
             self->to_stdout = true;
         }
     }
+    if (st == IFM_OK)
+        st = ifm_exports_open(&self->exports, arguments, IFM_EXPORT_RUN, err);
     if (st == IFM_OK && self->plots != NULL)
         st = ifm_run_outputs_open_plots(self->plots, err);
     if (st != IFM_OK)
@@ -90,6 +92,13 @@ ifm_status ifm_run_outputs_write(ifm_run_outputs *self, const ifm_run *runs, siz
                 *err = own;
         }
     }
+    ifm_error own = {0};
+    ifm_status exported = ifm_exports_write_run(&self->exports, runs, n, &own);
+    if (exported != IFM_OK && first == IFM_OK) {
+        first = exported;
+        if (err != NULL)
+            *err = own;
+    }
     ifm_interrupt_remember_file(NULL);
     if (self->plots != NULL && first == IFM_OK)
         first = ifm_report_plots(runs, n, self->plots, err);
@@ -101,4 +110,5 @@ void ifm_run_outputs_abort(ifm_run_outputs *self)
     ifm_interrupt_remember_file(NULL);
     for (size_t i = 0; i < IFM_RUN_OUTPUT_KINDS; i++)
         ifm_output_abort(&self->files[i]);
+    ifm_exports_abort(&self->exports);
 }

@@ -3,6 +3,7 @@
 #define IFM_CLI_RUN_OUTPUTS_H
 
 #include "cli/command.h"
+#include "cli/exports.h"
 #include "measure/record.h"
 #include "os/file.h"
 
@@ -11,7 +12,8 @@ enum { IFM_RUN_OUTPUT_KINDS = 3 }; /* --json, --csv, --markdown */
 typedef struct ifm_run_outputs {
     ifm_output files[IFM_RUN_OUTPUT_KINDS];
     bool wanted[IFM_RUN_OUTPUT_KINDS];
-    bool to_stdout;    /* one of them is "-": nothing else may stand there */
+    bool to_stdout; /* one of them is "-": nothing else may stand there */
+    ifm_exports exports;
     const char *plots; /* directory, borrowed; NULL: none */
 } ifm_run_outputs;
 

@@ -191,6 +191,22 @@ void ifm_writer_real(ifm_writer *self, double value)
         put(self, ".0", 2);
 }
 
+void ifm_writer_seconds(ifm_writer *self, int64_t ns)
+{
+    enum { DIGITS = 9 };
+    const uint64_t x = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    uint64_t part = x % 1000000000;
+    char digits[DIGITS];
+    for (int i = DIGITS; i-- > 0; part /= 10)
+        digits[i] = (char)('0' + part % 10);
+    begin_element(self);
+    if (ns < 0)
+        put_char(self, '-');
+    put_int(self, (int64_t)(x / 1000000000));
+    put_char(self, '.');
+    put(self, digits, DIGITS);
+}
+
 /* ---- texts ---- */
 
 /* Bytes of the UTF-8 character (RFC 3629) that text[n] begins with; 0: with none. */

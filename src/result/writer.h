@@ -58,6 +58,8 @@ void ifm_writer_int(ifm_writer *self, int64_t value);
 void ifm_writer_known(ifm_writer *self, int64_t value);
 /* As many digits as make it the same number again. NaN and infinity: null. */
 void ifm_writer_real(ifm_writer *self, double value);
+/* Nanoseconds as seconds, exactly: 0.100000001. */
+void ifm_writer_seconds(ifm_writer *self, int64_t ns);
 void ifm_writer_bool(ifm_writer *self, bool value);
 /* text[n]: bytes that are no UTF-8 become U+FFFD, one each. NULL: null. */
 void ifm_writer_text_n(ifm_writer *self, const char *text, size_t n);
