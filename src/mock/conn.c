@@ -169,7 +169,7 @@ bool ifm_mock_conn_send(ifm_mock *self, ifm_mock_conn *c, const char *bytes, siz
     if (c->state == IFM_MOCK_PLAYING &&
         ifm_mock_has(&self->options.shapes, IFM_MOCK_SPLIT))
         return send_split(self, c, bytes, n, sent_ns);
-    *sent_ns = ifm_time_now().ns;
+    *sent_ns = self->now_ns = ifm_time_now().ns;
     return send_once(self, c, bytes, n);
 }
 

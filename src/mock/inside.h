@@ -81,6 +81,7 @@ struct ifm_mock {
     ifm_buffer json, out; /* scratch */
     char *scratch;        /* [IFM_MOCK_READ_BYTES] */
     bool stopping;
+    int64_t now_ns; /* the clock when it was last read: never ahead of it */
 };
 
 enum {

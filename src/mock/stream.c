@@ -63,31 +63,38 @@ static void begin_payload(ifm_mock *self)
 
 static const char last_chunk[] = "0\r\n\r\n";
 
+/* Writes n in hexadecimal and CR LF so that they end at `end`; returns where they begin. */
+static char *put_size(char *end, size_t n)
+{
+    *--end = '\n';
+    *--end = '\r';
+    do {
+        *--end = "0123456789abcdef"[n % 16];
+        n /= 16;
+    } while (n > 0);
+    return end;
+}
+
 /* Puts the payload into a chunk, where the answer has chunks, and hands it over. */
 static bool send_payload(ifm_mock *self, ifm_mock_conn *c, bool last, int64_t *sent_ns)
 {
     ifm_buffer *out = &self->out;
     const size_t n = out->length - FRAME_ROOM;
-    size_t from = FRAME_ROOM;
-    if (c->request.minor == 1) {
-        if (n > 0) {
-            char size[FRAME_ROOM];
-            const int n_size = snprintf(size, sizeof size, "%zx\r\n", n);
-            ifm_buffer_append(out, "\r\n", 2);
-            from -= (size_t)n_size;
-            if (!out->failed)
-                memcpy(out->data + from, size, (size_t)n_size);
-        }
-        if (last)
-            ifm_buffer_append(out, last_chunk, sizeof last_chunk - 1);
-    }
+    const bool chunks = c->request.minor == 1;
+    if (chunks && n > 0)
+        ifm_buffer_append(out, "\r\n", 2);
+    if (chunks && last)
+        ifm_buffer_append(out, last_chunk, sizeof last_chunk - 1);
     if (out->failed) {
         ifm_buffer_deinit(out);
         ifm_mock_conn_kill(self, c, true);
         return false;
     }
-    return out->length == from ||
-           ifm_mock_conn_send(self, c, out->data + from, out->length - from, sent_ns);
+    const char *from = out->data + FRAME_ROOM, *end = out->data + out->length;
+    if (chunks && n > 0)
+        from = put_size(out->data + FRAME_ROOM, n);
+    return end == from ||
+           ifm_mock_conn_send(self, c, from, (size_t)(end - from), sent_ns);
 }
 
 static void record(ifm_mock *self, ifm_mock_conn *c, int64_t sent_ns, int64_t tokens)

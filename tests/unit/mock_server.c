@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,7 +79,11 @@ static void test_in_a_thread(void **state)
     size_t n = 0;
     ssize_t got;
     ifm_mock_options options = ifm_mock_defaults();
+    char log[] = "/tmp/mock-log-XXXXXX";
+    const int log_fd = mkstemp(log);
+    assert_true(log_fd >= 0);
     options.ttft_ns = options.itl_ns = 1000000;
+    options.log_path = log;
     start(&s, &options);
     const int fd = connect_to(ifm_mock_port(s.mock));
     assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
@@ -94,6 +99,13 @@ static void test_in_a_thread(void **state)
     assert_int_equal(totals.tokens, 5);
     assert_true(totals.late_p50_ns >= 0 && totals.late_p50_ns <= totals.late_max_ns);
     assert_false(totals.died);
+    got = read(log_fd, text, sizeof text - 1);
+    assert_true(got > 0);
+    text[got] = '\0';
+    assert_int_equal(count(text, "\n"), 1);
+    assert_int_equal(count(text, "\"end\":\"whole\""), 1);
+    close(log_fd);
+    unlink(log);
 }
 
 static void test_ends_with_work_left(void **state)
