@@ -16,6 +16,11 @@ static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7"
 
 enum { COLOURS = sizeof colours / sizeof *colours, CURVES_NAMED = 12 };
 
+const char *ifm_plot_curve_colour(size_t i)
+{
+    return colours[i % COLOURS];
+}
+
 typedef double latency_of(const ifm_sweep_figures *figures);
 
 static double tpot(const ifm_sweep_figures *figures)
@@ -175,6 +180,8 @@ ifm_status ifm_sweep_plots(const ifm_sweep *sweep, const char *small_print,
         {"throughput_e2el", draw_e2el},
     };
     ifm_plot plot = {.sweep = sweep, .small_print = small_print};
+    if (sweep->load)
+        return ifm_sweep_load_plots(&plot, directory, err);
     return ifm_plots_draw(&plot, pictures, sizeof pictures / sizeof *pictures, directory,
                           err);
 }

@@ -81,6 +81,11 @@ bool ifm_plot_timeline(ifm_plot *plot);
 bool ifm_plot_beside(ifm_plot *plot, ifm_metric metric, const char *title);
 bool ifm_plot_itl_beside(ifm_plot *plot);
 
+/* The pictures of a sweep of loads (plot_sweep_load.c). Errors: as ifm_plots_draw. */
+ifm_status ifm_sweep_load_plots(ifm_plot *plot, const char *directory, ifm_error *err);
+/* The colour of curve number i, told apart by colour-blind readers. */
+const char *ifm_plot_curve_colour(size_t i);
+
 /* Runs gnuplot on a script. Errors: NOT_FOUND, CHILD, IO. */
 ifm_status ifm_gnuplot_run(const char *script, size_t n, ifm_error *err);
 

@@ -8,11 +8,24 @@
 #include "report/sweep.h"
 #include "report/text.h"
 
-enum { FIGURES = 6 };
+enum { FIGURES_MOST = 8 };
 
-static const char *const figure_titles[FIGURES] = {
-    "TTFT ms", "TPOT ms", "E2EL ms", "tokens/s", "per sequence", "n",
-};
+/* Titles of the figures' columns, the last one a number of requests: of runs, of loads. */
+static const char *const run_titles[] = {"TTFT ms",  "TPOT ms",      "E2EL ms",
+                                         "tokens/s", "per sequence", "n"};
+static const char *const load_titles[] = {"TTFT ms", "p95",   "TPOT ms",  "p95",
+                                          "E2EL ms", "req/s", "tokens/s", "n"};
+
+static size_t n_figures(const ifm_sweep *sweep)
+{
+    return sweep->load ? sizeof load_titles / sizeof *load_titles
+                       : sizeof run_titles / sizeof *run_titles;
+}
+
+static const char *figure_title(const ifm_sweep *sweep, size_t i)
+{
+    return sweep->load ? load_titles[i] : run_titles[i];
+}
 
 const char *ifm_sweep_axis_option(ifm_sweep_axis axis)
 {
@@ -75,6 +88,9 @@ void ifm_sweep_describe(const ifm_sweep *sweep, const ifm_sweep_point *point,
 
 ifm_sweep_axis ifm_sweep_curve_axis(const ifm_sweep *sweep)
 {
+    if (sweep->load)
+        return sweep->n_values[IFM_SWEEP_RATE] > 0 ? IFM_SWEEP_RATE
+                                                   : IFM_SWEEP_CONCURRENCY;
     return sweep->n_values[IFM_SWEEP_BATCH] > 1     ? IFM_SWEEP_BATCH
            : sweep->n_values[IFM_SWEEP_THREADS] > 1 ? IFM_SWEEP_THREADS
                                                     : IFM_SWEEP_INPUT;
@@ -95,25 +111,54 @@ static ifm_word count(size_t n)
     return word;
 }
 
-static void make_figures(const ifm_sweep_figures *f, bool unicode, ifm_word out[FIGURES])
+static void make_load_figures(const ifm_sweep_load_figures *f, bool unicode,
+                              ifm_word out[FIGURES_MOST])
 {
+    for (int q = 0; q < 2; q++) {
+        out[q] = milliseconds(f->ttft_ms[q], unicode);
+        out[2 + q] = milliseconds(f->tpot_ms[q], unicode);
+    }
+    out[4] = milliseconds(f->e2el_ms[0], unicode);
+    out[5] = ifm_word_rate(f->requests_per_s, unicode);
+    out[6] = ifm_word_rate(f->output_tokens_per_s, unicode);
+    out[7] = count(f->n_ok);
+}
+
+/* False: the point was not measured. */
+static bool make_figures(const ifm_sweep *sweep, const ifm_sweep_point *point,
+                         bool unicode, ifm_word out[FIGURES_MOST])
+{
+    const ifm_sweep_figures *f = ifm_sweep_figures_of(point);
+    if (point->state != IFM_SWEEP_MEASURED)
+        return false;
+    if (sweep->load) {
+        make_load_figures(&point->under_load, unicode, out);
+        return true;
+    }
     out[0] = milliseconds(f->ttft_ms, unicode);
     out[1] = milliseconds(f->tpot_ms, unicode);
     out[2] = milliseconds(f->e2el_ms, unicode);
     out[3] = ifm_word_rate(f->batch_tokens_per_s, unicode);
     out[4] = ifm_word_rate(f->sequence_tokens_per_s, unicode);
     out[5] = count(f->n_sequences);
+    return true;
 }
 
-/* What stands instead of figures. */
-static const char *remark(const ifm_sweep_point *point)
+/* What stands instead of figures, or behind them. */
+static void put_remark(ifm_buffer *out, const ifm_sweep_point *point)
 {
     if (point->state == IFM_SWEEP_FAILED)
-        return point->error != NULL ? point->error : "no memory";
-    return "not measured yet";
+        ifm_buffer_puts(out, point->error != NULL ? point->error : "no memory");
+    else if (point->state == IFM_SWEEP_MISSING)
+        ifm_buffer_puts(out, "not measured yet");
+    else if (point->under_load.n_failed > 0)
+        ifm_buffer_printf(out, "%zu failed%s", point->under_load.n_failed,
+                          point->trustworthy ? "" : ", not trustworthy");
+    else if (!point->trustworthy)
+        ifm_buffer_puts(out, "not trustworthy");
 }
 
-static ifm_status put_whole(ifm_buffer *text, FILE *out, ifm_error *err)
+ifm_status ifm_sweep_put_whole(ifm_buffer *text, FILE *out, ifm_error *err)
 {
     ifm_status st = IFM_OK;
     errno = 0;
@@ -147,8 +192,8 @@ static void put_padded(ifm_buffer *out, const char *text, size_t width, bool rig
         ifm_buffer_printf(out, "%s%*s", text, pad, "");
 }
 
-/* Texts to the left, numbers to the right. */
-static bool is_number(ifm_sweep_axis axis)
+/* Texts stand to the left, numbers to the right. */
+bool ifm_sweep_axis_is_number(ifm_sweep_axis axis)
 {
     return axis >= IFM_SWEEP_THREADS;
 }
@@ -166,36 +211,50 @@ static void put_setting(ifm_buffer *out, const ifm_sweep *sweep,
         ifm_buffer clean = {0};
         ifm_text_one_line(&clean, text, strlen(text), 200, unicode);
         ifm_buffer_puts(out, "  ");
-        put_padded(out, ifm_buffer_text(&clean), width_of(sweep, axis), is_number(axis));
+        put_padded(out, ifm_buffer_text(&clean), width_of(sweep, axis),
+                   ifm_sweep_axis_is_number(axis));
         ifm_buffer_deinit(&clean);
     }
 }
 
-static size_t figure_width(size_t i)
+static size_t figure_width(const ifm_sweep *sweep, size_t i)
 {
-    const size_t own = strlen(figure_titles[i]);
-    return own > 8 ? own : i == FIGURES - 1 ? 5 : 8;
+    const size_t own = strlen(figure_title(sweep, i)), least = sweep->load ? 7 : 8;
+    return own > least ? own : i == n_figures(sweep) - 1 ? 5 : least;
 }
 
 static void put_row(ifm_buffer *out, const ifm_sweep *sweep, const ifm_sweep_point *point,
                     bool unicode)
 {
+    ifm_word words[FIGURES_MOST] = {{{0}}};
+    ifm_buffer why = {0};
     put_setting(out, sweep, point, unicode);
-    const ifm_sweep_figures *figures = ifm_sweep_figures_of(point);
-    ifm_word words[FIGURES];
-    if (figures == NULL) {
-        const char *why = remark(point);
-        ifm_buffer_puts(out, point->state == IFM_SWEEP_FAILED ? "  failed: " : "  ");
-        ifm_text_one_line(out, why, strlen(why), 300, unicode);
-    } else {
-        make_figures(figures, unicode, words);
-        for (size_t i = 0; i < FIGURES; i++) {
+    if (make_figures(sweep, point, unicode, words))
+        for (size_t i = 0; i < n_figures(sweep); i++) {
             ifm_buffer_puts(out, "  ");
-            put_padded(out, words[i].text, figure_width(i), true);
+            put_padded(out, words[i].text, figure_width(sweep, i), true);
         }
-        ifm_buffer_puts(out, point->trustworthy ? "" : "  not trustworthy");
+    put_remark(&why, point);
+    if (why.length > 0) {
+        ifm_buffer_puts(out, point->state == IFM_SWEEP_FAILED ? "  failed: " : "  ");
+        ifm_text_one_line(out, why.data, why.length, 300, unicode);
     }
     ifm_buffer_puts(out, "\n");
+    out->failed = out->failed || why.failed;
+    ifm_buffer_deinit(&why);
+}
+
+/* What the figures are, below the table. */
+static const char *legend(const ifm_sweep *sweep)
+{
+    return sweep->load
+               ? "Medians and 95% quantiles from the moment requests were due, over n "
+                 "that "
+                 "were answered;\n  req/s and tokens/s (output) of the steady stretch, "
+                 "or of the whole load where there is none."
+               : "Medians of warm requests (of cold ones where there are no warm ones) "
+                 "over n sequences;\n  tokens/s: all sequences of a request together, a "
+                 "median over requests.";
 }
 
 ifm_status ifm_sweep_print(const ifm_sweep *sweep, bool unicode, FILE *out,
@@ -203,18 +262,15 @@ ifm_status ifm_sweep_print(const ifm_sweep *sweep, bool unicode, FILE *out,
 {
     ifm_buffer text = {0};
     put_setting(&text, sweep, NULL, unicode);
-    for (size_t i = 0; i < FIGURES; i++) {
+    for (size_t i = 0; i < n_figures(sweep); i++) {
         ifm_buffer_puts(&text, "  ");
-        put_padded(&text, figure_titles[i], figure_width(i), true);
+        put_padded(&text, figure_title(sweep, i), figure_width(sweep, i), true);
     }
     ifm_buffer_puts(&text, "\n");
     for (size_t i = 0; i < sweep->n_points; i++)
         put_row(&text, sweep, &sweep->points[i], unicode);
-    ifm_buffer_puts(&text,
-                    "\n  Medians of warm requests (of cold ones where there are no "
-                    "warm ones) over n sequences;\n  tokens/s: all sequences of a "
-                    "request together, a median over requests.\n");
-    return put_whole(&text, out, err);
+    ifm_buffer_printf(&text, "\n  %s\n", legend(sweep));
+    return ifm_sweep_put_whole(&text, out, err);
 }
 
 /* ---- Markdown --------------------------------------------------------------------- */
@@ -238,10 +294,12 @@ static void put_markdown_head(ifm_buffer *out, const ifm_sweep *sweep)
     for (int a = 0; a < IFM_SWEEP_AXES; a++)
         if (sweep->n_values[a] > 0) {
             put_cell(out, ifm_sweep_axis_title((ifm_sweep_axis)a));
-            ifm_buffer_puts(&rule, is_number((ifm_sweep_axis)a) ? " ---: |" : " --- |");
+            ifm_buffer_puts(&rule, ifm_sweep_axis_is_number((ifm_sweep_axis)a)
+                                       ? " ---: |"
+                                       : " --- |");
         }
-    for (size_t i = 0; i < FIGURES; i++) {
-        put_cell(out, figure_titles[i]);
+    for (size_t i = 0; i < n_figures(sweep); i++) {
+        put_cell(out, figure_title(sweep, i));
         ifm_buffer_puts(&rule, " ---: |");
     }
     ifm_buffer_printf(out, " remarks |\n%s --- |\n", ifm_buffer_text(&rule));
@@ -255,16 +313,16 @@ static void put_markdown_row(ifm_buffer *out, const ifm_sweep *sweep,
     for (int a = 0; a < IFM_SWEEP_AXES; a++)
         if (sweep->n_values[a] > 0)
             put_cell(out, point->values[a] != NULL ? point->values[a] : "");
-    const ifm_sweep_figures *figures = ifm_sweep_figures_of(point);
-    ifm_word words[FIGURES] = {{{0}}};
-    if (figures != NULL)
-        make_figures(figures, true, words);
-    for (size_t i = 0; i < FIGURES; i++)
+    ifm_word words[FIGURES_MOST] = {{{0}}};
+    ifm_buffer why = {0};
+    (void)make_figures(sweep, point, true, words);
+    for (size_t i = 0; i < n_figures(sweep); i++)
         put_cell(out, words[i].text);
-    put_cell(out, figures == NULL      ? remark(point)
-                  : point->trustworthy ? ""
-                                       : "not trustworthy");
+    put_remark(&why, point);
+    put_cell(out, ifm_buffer_text(&why));
     ifm_buffer_puts(out, "\n");
+    out->failed = out->failed || why.failed;
+    ifm_buffer_deinit(&why);
 }
 
 ifm_status ifm_sweep_markdown(const ifm_sweep *sweep, FILE *out, ifm_error *err)
@@ -273,77 +331,14 @@ ifm_status ifm_sweep_markdown(const ifm_sweep *sweep, FILE *out, ifm_error *err)
     put_markdown_head(&text, sweep);
     for (size_t i = 0; i < sweep->n_points; i++)
         put_markdown_row(&text, sweep, &sweep->points[i]);
-    ifm_buffer_puts(&text,
-                    "\nMedians over n sequences of warm requests (of cold ones where "
-                    "there are no warm ones); tokens/s of all sequences of a "
-                    "request together.\n");
-    return put_whole(&text, out, err);
-}
-
-/* ---- CSV -------------------------------------------------------------------------- */
-
-static void put_field(ifm_buffer *out, const char *text)
-{
-    ifm_buffer_puts(out, "\"");
-    for (; *text != '\0'; text++)
-        ifm_buffer_printf(out, "%s%c", *text == '"' ? "\"" : "", *text);
-    ifm_buffer_puts(out, "\"");
-}
-
-static void put_number(ifm_buffer *out, double x)
-{
-    ifm_buffer_puts(out, ",");
-    if (!isnan(x))
-        ifm_buffer_printf(out, "%.9g", x);
-}
-
-static void put_csv_row(ifm_buffer *out, const ifm_sweep_point *point, const char *start,
-                        const ifm_sweep_figures *f)
-{
-    static const char *const states[] = {"missing", "measured", "failed"};
-    for (int a = 0; a < IFM_SWEEP_AXES; a++) {
-        if (point->values[a] != NULL && !is_number((ifm_sweep_axis)a))
-            put_field(out, point->values[a]);
-        else if (point->values[a] != NULL)
-            ifm_buffer_puts(out, point->values[a]);
-        ifm_buffer_puts(out, ",");
-    }
-    ifm_buffer_printf(out, "%s,", states[point->state]);
-    if (point->error != NULL)
-        put_field(out, point->error);
-    ifm_buffer_printf(out, ",%s,%s",
-                      point->state != IFM_SWEEP_MEASURED ? ""
-                      : point->trustworthy               ? "true"
-                                                         : "false",
-                      start);
-    if (f == NULL) {
-        ifm_buffer_puts(out, ",,,,,,,\r\n");
-        return;
-    }
-    put_number(out, f->ttft_ms);
-    put_number(out, f->tpot_ms);
-    put_number(out, f->e2el_ms);
-    put_number(out, f->batch_tokens_per_s);
-    put_number(out, f->sequence_tokens_per_s);
-    ifm_buffer_printf(out, ",%zu,%zu\r\n", f->n_sequences, f->n_requests);
-}
-
-ifm_status ifm_sweep_csv(const ifm_sweep *sweep, FILE *out, ifm_error *err)
-{
-    ifm_buffer text = {0};
-    ifm_buffer_puts(&text, "model,target,dtype,threads,input_len,batch_size,state,error,"
-                           "trustworthy,start,ttft_ms,tpot_ms,e2el_ms,batch_tokens_per_s,"
-                           "sequence_tokens_per_s,n_sequences,n_requests\r\n");
-    for (size_t i = 0; i < sweep->n_points; i++) {
-        const ifm_sweep_point *p = &sweep->points[i];
-        if (p->state != IFM_SWEEP_MEASURED)
-            put_csv_row(&text, p, "", NULL);
-        else {
-            if (p->cold.n_sequences > 0)
-                put_csv_row(&text, p, "cold", &p->cold);
-            if (p->warm.n_sequences > 0)
-                put_csv_row(&text, p, "warm", &p->warm);
-        }
-    }
-    return put_whole(&text, out, err);
+    ifm_buffer_puts(
+        &text,
+        sweep->load
+            ? "\nMedians and 95% quantiles from the moment requests were due, over "
+              "n that were answered; req/s and tokens/s (output) of the steady "
+              "stretch, or of the whole load where there is none.\n"
+            : "\nMedians over n sequences of warm requests (of cold ones where "
+              "there are no warm ones); tokens/s of all sequences of a request "
+              "together.\n");
+    return ifm_sweep_put_whole(&text, out, err);
 }
