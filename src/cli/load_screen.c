@@ -69,13 +69,18 @@ void ifm_load_screen_show(ifm_load_screen *self, const ifm_totals *totals)
     ifm_live_see(&self->live, totals);
 }
 
+/* Line by line: terminals that keep what scrolls away (tmux) take an erased screen for
+ * something to keep. */
 void ifm_load_screen_erase(ifm_load_screen *self)
 {
     ifm_buffer out = {0};
     if (self->n_lines == 0)
         return;
     put_home(self, &out);
-    ifm_buffer_puts(&out, "\x1b[J");
+    for (int i = 0; i < self->n_lines; i++)
+        ifm_buffer_puts(&out, "\x1b[K\n");
+    ifm_buffer_puts(&out, "\x1b[K");
+    put_home(self, &out);
     fwrite(ifm_buffer_text(&out), 1, out.length, stderr);
     fflush(stderr);
     ifm_buffer_deinit(&out);

@@ -231,10 +231,10 @@ ifm_scale ifm_load_scale(const ifm_load_summary *s, const ifm_load_row *rows, si
 {
     double smallest = INFINITY, largest = 0;
     for (size_t i = 0; i < n; i++) {
-        const double x = s->metric[rows[i].metric].p50;
-        if (x > 0) {
-            smallest = fmin(smallest, x);
-            largest = fmax(largest, x);
+        const ifm_stats *x = &s->metric[rows[i].metric];
+        if (x->n > 0 && x->p50 > 0) {
+            smallest = fmin(smallest, x->p50);
+            largest = fmax(largest, x->max);
         }
     }
     return ifm_scale_for(isfinite(smallest) ? smallest : 1e6, largest);
@@ -244,7 +244,12 @@ ifm_scale ifm_load_row_scale(const ifm_stats *stats, const ifm_scale *scale)
 {
     ifm_scale row = *scale;
     const double x = stats->p50 / scale->ns_per_unit;
+    const double most = stats->max / scale->ns_per_unit;
     row.decimals = x < 1 ? 3 : x < 100 ? 2 : x < 1000 ? 1 : 0;
+    if (row.decimals > 0 && most >= 1000) /* seven columns hold no more */
+        row.decimals = most < 10000 ? 1 : 0;
+    else if (row.decimals > 2 && most >= 100)
+        row.decimals = 2;
     return row;
 }
 

@@ -39,8 +39,8 @@ enum { IFM_LOAD_ROWS = 11, IFM_LOAD_PARTS = 5 };
 size_t ifm_load_rows(const ifm_load_summary *summary, ifm_load_row rows[IFM_LOAD_ROWS]);
 size_t ifm_load_parts(const ifm_load_summary *summary, ifm_load_row rows[IFM_LOAD_PARTS]);
 
-/* One unit for rows[n]: of their medians; and in it the decimals of one row: four digits
- * of its median. */
+/* One unit for rows[n], from their medians and maxima; and in it the decimals of one row: four digits
+ * of its median, where its largest value leaves room. */
 ifm_scale ifm_load_scale(const ifm_load_summary *summary, const ifm_load_row *rows,
                          size_t n);
 ifm_scale ifm_load_row_scale(const ifm_stats *stats, const ifm_scale *scale);
