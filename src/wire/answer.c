@@ -55,7 +55,10 @@ void ifm_answer_settle(ifm_answer *self, ifm_outcome outcome, const char *detail
         return;
     self->settled = true;
     self->record->wire->outcome = outcome;
-    ifm_answer_tame(&self->detail, detail, n);
+    ifm_buffer shown = {0};
+    (void)ifm_answer_hide(&shown, &self->options.secrets, detail, n);
+    ifm_answer_tame(&self->detail, ifm_buffer_text(&shown), shown.length);
+    ifm_buffer_deinit(&shown);
 }
 
 static void settle(ifm_answer *self, ifm_outcome outcome, const char *detail)
@@ -109,6 +112,11 @@ void ifm_answer_head(ifm_answer *self, int32_t status, const char *content_type,
 
 /* ---- the body -------------------------------------------------------------------------- */
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static size_t mark_length(const char *body, size_t n)
 {
     return n >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -136,7 +144,7 @@ static ifm_answer_form form_of(ifm_content_type type, const char *body, size_t n
     const size_t mark = mark_length(body, n);
     body += mark;
     n -= mark;
-    for (; n > 0 && memchr(" \t\r\n", *body, 4) != NULL; n--)
+    for (; n > 0 && is_blank(*body); n--)
         body++;
     if (n == 0)
         return IFM_FORM_OPEN;
@@ -295,9 +303,13 @@ static void end_stream(ifm_answer *self)
 static void end_whole(ifm_answer *self)
 {
     const ifm_buffer *body = &self->body;
-    const size_t mark = mark_length(ifm_buffer_text(body), body->length);
-    const char *json = ifm_buffer_text(body) + mark;
-    if (!ifm_answer_take_json(self, "message", json, body->length - mark))
+    const char *json = ifm_buffer_text(body), *end = json + body->length;
+    json += mark_length(json, body->length);
+    while (json < end && is_blank(*json))
+        json++;
+    while (json < end && is_blank(end[-1]))
+        end--;
+    if (!ifm_answer_take_json(self, "message", json, (size_t)(end - json)))
         return;
     if (self->event.choices > 0)
         judge(self);
@@ -310,12 +322,10 @@ static void settle_end(ifm_answer *self, ifm_outcome transport, const char *deta
 {
     const ifm_wire *wire = self->record->wire;
     if (self->form == IFM_FORM_REFUSED) {
-        ifm_buffer message = {0};
-        ifm_answer_body_message(&message, ifm_buffer_text(&self->body), self->body.length,
-                                &self->event);
-        ifm_answer_settle(self, outcome_of(wire->status), ifm_buffer_text(&message),
-                          message.length);
-        ifm_buffer_deinit(&message);
+        size_t n;
+        const char *message = ifm_answer_body_message(
+            ifm_buffer_text(&self->body), self->body.length, &self->event, &n);
+        ifm_answer_settle(self, outcome_of(wire->status), message, n);
         return;
     }
     if (self->done) {

@@ -10,7 +10,16 @@
 
 typedef struct ifm_answer ifm_answer;
 
+/* What the request said in confidence, and a server may repeat in its complaint ("Incorrect
+ * API key provided: …"): "***" in messages. Borrowed. */
+typedef struct ifm_answer_secrets {
+    const char *api_key;        /* NULL: none */
+    const char *const *headers; /* [n_headers] "Name: value": words of the value */
+    size_t n_headers;
+} ifm_answer_secrets;
+
 typedef struct ifm_answer_options {
+    ifm_answer_secrets secrets;
     bool chat;
     bool stream;              /* asked for; what came is told by content_type */
     ifm_tokenizer *tokenizer; /* counts where the server does not; NULL: none */

@@ -72,19 +72,79 @@ static bool title_of(const char *body, size_t n, const char **title, size_t *n_t
     return *n_title > 0;
 }
 
-void ifm_answer_body_message(ifm_buffer *out, const char *body, size_t n,
-                             ifm_answer_event *event)
+const char *ifm_answer_body_message(const char *body, size_t n, ifm_answer_event *event,
+                                    size_t *n_message)
 {
     ifm_buffer dropped = {0};
     size_t at;
     const ifm_answer_words words = {.text = &dropped};
     const char *why = ifm_answer_event_read(body, n, words, event, &at);
     ifm_buffer_deinit(&dropped);
+    *n_message = n;
     if (why == NULL && event->message[0] != '\0') {
-        body = event->message;
-        n = strlen(event->message);
-    } else if (why != NULL) {
-        (void)title_of(body, n, &body, &n);
+        *n_message = strlen(event->message);
+        return event->message;
     }
-    ifm_answer_tame(out, body, n);
+    if (why != NULL)
+        (void)title_of(body, n, &body, n_message);
+    return body;
+}
+
+/* ---- secrets --------------------------------------------------------------------------- */
+
+/* Shorter words of a header are no secrets, and would hide too much. */
+enum { SHORTEST_SECRET = 6 };
+
+static bool begins_with(const char *text, size_t n, const char *word, size_t n_word)
+{
+    return n_word <= n && memcmp(text, word, n_word) == 0;
+}
+
+/* The length of the longest word of the value of "Name: value" that text[n] begins with. */
+static size_t word_of(const char *header, const char *text, size_t n)
+{
+    size_t longest = 0, length;
+    const char *at = strchr(header, ':');
+    for (at = at != NULL ? at + 1 : ""; *at != '\0'; at += length) {
+        at += strspn(at, " \t,;");
+        length = strcspn(at, " \t,;");
+        if (length >= SHORTEST_SECRET && length > longest &&
+            begins_with(text, n, at, length))
+            longest = length;
+    }
+    return longest;
+}
+
+/* The length of the longest secret that text[n] begins with; 0. */
+static size_t secret_at(const ifm_answer_secrets *secrets, const char *text, size_t n)
+{
+    size_t longest = 0;
+    if (secrets->api_key != NULL &&
+        begins_with(text, n, secrets->api_key, strlen(secrets->api_key)))
+        longest = strlen(secrets->api_key);
+    for (size_t i = 0; i < secrets->n_headers; i++) {
+        const size_t length = word_of(secrets->headers[i], text, n);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+bool ifm_answer_hide(ifm_buffer *out, const ifm_answer_secrets *secrets, const char *text,
+                     size_t n)
+{
+    size_t begin = 0, i = 0;
+    bool any = false;
+    while (i < n) {
+        const size_t length = secret_at(secrets, text + i, n - i);
+        if (length == 0) {
+            i++;
+            continue;
+        }
+        ifm_buffer_append(out, text + begin, i - begin);
+        ifm_buffer_puts(out, "***");
+        begin = i += length;
+        any = true;
+    }
+    ifm_buffer_append(out, text + begin, n - begin);
+    return any;
 }

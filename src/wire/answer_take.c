@@ -125,16 +125,20 @@ static void merge(ifm_answer *self, const ifm_answer_event *event)
     }
 }
 
-/* No JSON, or not of this protocol: where, and what stands there. */
+/* No JSON, or not of this protocol: where, and what stands there, unless a secret does, which
+ * might be cut. */
 static void settle_bad(ifm_answer *self, const char *data, size_t n, const char *expected,
                        size_t at)
 {
     char text[256];
+    ifm_buffer hidden = {0};
+    const bool secret = ifm_answer_hide(&hidden, &self->options.secrets, data, n);
     const size_t from = at > 20 ? at - 20 : 0;
-    const size_t shown = n - from < 60 ? n - from : 60;
+    const size_t shown = secret ? 0 : n - from < 60 ? n - from : 60;
+    ifm_buffer_deinit(&hidden);
     int length = snprintf(text, sizeof text, "%s was expected at byte %zu%s%.*s%s",
                           expected, at, shown > 0 ? ", near: " : "", (int)shown,
-                          data + from, from + shown < n ? "…" : "");
+                          data + from, shown > 0 && from + shown < n ? "…" : "");
     length = length < (int)sizeof text ? length : (int)sizeof text - 1;
     ifm_answer_settle(self, IFM_OUTCOME_BAD_JSON, text, (size_t)length);
 }

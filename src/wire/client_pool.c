@@ -132,6 +132,7 @@ static bool make_answer(ifm_exchange *e)
 {
     const ifm_client_options *o = &e->client->options;
     const ifm_answer_options options = {
+        .secrets = {o->api_key, o->headers, o->n_headers},
         .chat = o->chat,
         .stream = o->stream,
         .tokenizer = o->tokenizer,

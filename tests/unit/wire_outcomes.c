@@ -188,6 +188,37 @@ static void a_message_is_one_tame_line(void **state)
     drop(&a);
 }
 
+/* What a server repeats of the request's secrets is shown nowhere, not even cut. */
+static void secrets_are_hidden(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {"X-Api-Key: topsecret1", "Cookie: a=bcdefg; x",
+                                          "Authorization: Bearer deadbeef", "Empty:"};
+    given how = {.status = 401, .secrets = {"sk-12345", headers, 4}};
+    answer a = answer_to(&how, "{\"error\":{\"message\":\"Incorrect API key: sk-12345. "
+                               "Not topsecret1sk-12345deadbeef, a=bcdefg\"}}");
+    assert_string_equal(a.record.error,
+                        "status 401: Incorrect API key: ***. Not *********, ***");
+    drop(&a);
+    how.status = 200;
+    how.type = "text/event-stream";
+    a = answer_to(&how, "event: error\ndata: no deadbeef here\n\n");
+    assert_non_null(strstr(a.record.error, ": no *** here"));
+    drop(&a);
+    a = answer_to(&how, "data: sk-12345\n\n");
+    assert_int_equal(a.record.wire->outcome, IFM_OUTCOME_BAD_JSON);
+    assert_null(strstr(a.record.error, "sk-"));
+    drop(&a);
+    char body[512] = "";
+    for (int i = 0; i < 295; i++) /* the cut would go through the key */
+        strcat(body, "x");
+    strcat(body, "sk-12345");
+    how.status = 500;
+    a = answer_to(&how, body);
+    assert_null(strstr(a.record.error, "sk-"));
+    drop(&a);
+}
+
 /* A body of `size` bytes in reads of 64 KiB; how many were taken. */
 static size_t flood(ifm_answer *self, const char *begin, size_t size)
 {
@@ -262,6 +293,7 @@ int main(void)
         cmocka_unit_test(the_end_mark_is_noticed),
         cmocka_unit_test(what_is_settled_stays),
         cmocka_unit_test(a_message_is_one_tame_line),
+        cmocka_unit_test(secrets_are_hidden),
         cmocka_unit_test(too_large),
         cmocka_unit_test(every_outcome_has_a_name),
         cmocka_unit_test(every_failure_of_the_transport),

@@ -31,6 +31,7 @@ typedef struct given {
     ifm_outcome transport;
     const char *detail;
     ifm_tokenizer *tokenizer;
+    ifm_answer_secrets secrets;
 } given;
 
 static const given events = {.status = 200, .type = "text/event-stream; charset=utf-8"};
@@ -44,7 +45,8 @@ static answer answer_to(const given *how, const char *body)
     a.record.wire = malloc(sizeof *a.record.wire);
     assert_non_null(a.record.wire);
     *a.record.wire = ifm_wire_unknown();
-    const ifm_answer_options options = {.stream = true, .tokenizer = how->tokenizer};
+    const ifm_answer_options options = {
+        .stream = true, .tokenizer = how->tokenizer, .secrets = how->secrets};
     assert_int_equal(ifm_answer_new(&options, &a.record, &self, NULL), IFM_OK);
     if (how->status != 0)
         ifm_answer_head(self, how->status, how->type, HEAD_NS);
