@@ -17,6 +17,7 @@
 
 enum {
     TICK_MS = 250,
+    RANKS_TICK_MS = 100,     /* within which a rank hears that the load is cancelled */
     WARMUP_TRACE_PLACES = 1, /* a trace says nothing about how to warm up */
 };
 
@@ -99,7 +100,7 @@ static void watch(const ifm_drive_options *options, ifm_loop *loop, int done_fd)
     struct pollfd fds[2] = {{done_fd, POLLIN, 0}, {options->cancel_fd, POLLIN, 0}};
     ifm_totals *totals = malloc(sizeof *totals);
     for (;;) {
-        const int n = poll(fds, 2, TICK_MS);
+        const int n = poll(fds, 2, options->ranks != NULL ? RANKS_TICK_MS : TICK_MS);
         if (n < 0 && errno != EINTR)
             break;
         if (n > 0 && fds[0].revents != 0)

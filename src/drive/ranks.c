@@ -38,15 +38,46 @@ static bool somebody_lost(const ifm_ranks *self)
     return false;
 }
 
+/* mpirun kills the rest as soon as one has exited without MPI_Finalize, which does not work
+ * any more when somebody has died: all stay until rank 0 has written the result. */
+static void stay(ifm_ranks *self)
+{
+    const ifm_time begin = ifm_ranks_now(self);
+    while (!self->leave_came && !self->quit_came &&
+           ifm_time_between(begin, ifm_ranks_now(self)) < IFM_RANKS_PATIENCE_NS)
+        ifm_ranks_breathe(self, 1000000);
+}
+
+/* What was sent has left, or a tenth of a second is over. */
+static void flush(ifm_ranks *self)
+{
+    const ifm_time begin = ifm_ranks_now(self);
+    size_t left = 1;
+    while (left > 0 &&
+           ifm_time_between(begin, ifm_ranks_now(self)) < IFM_RANKS_SECOND_NS / 10) {
+        left = 0;
+        for (int32_t r = 1; r < self->place.size; r++)
+            left += self->peers[r].lost ? 0 : self->ops->unsent(self->group, r);
+        if (left > 0)
+            ifm_ranks_breathe(self, 200000);
+    }
+}
+
 void ifm_ranks_close(ifm_ranks *self)
 {
     if (self == NULL)
         return;
+    const ifm_ranks_quit_message quit = {.given_up = false};
+    const bool whole = self->place.rank == 0 || !self->bye_came || self->bye.whole;
     if (self->place.rank == 0 && !self->finished)
-        ifm_ranks_send_all(self, IFM_RANKS_QUIT, &(ifm_ranks_quit_message){false},
-                           sizeof(ifm_ranks_quit_message));
-    const bool told = self->place.rank == 0 || !self->bye_came || self->bye.whole;
-    self->ops->leave(self->group, told && !self->broken && !somebody_lost(self));
+        ifm_ranks_send_all(self, IFM_RANKS_QUIT, &quit, sizeof quit);
+    if (self->place.rank == 0 && self->finished)
+        ifm_ranks_send_all(self, IFM_RANKS_LEAVE, NULL, 0);
+    if (self->place.rank == 0)
+        flush(self);
+    else if (!whole)
+        stay(self);
+    self->ops->leave(self->group, whole && !self->broken && !somebody_lost(self));
     for (int32_t r = 0; r < self->place.size; r++)
         free(self->peers[r].totals);
     free(self->peers);
@@ -230,6 +261,9 @@ static void dispatch_from_first(ifm_ranks *self, const ifm_ranks_message *messag
         break;
     case IFM_RANKS_BYE:
         note(message, &self->bye, sizeof self->bye, &self->bye_came);
+        break;
+    case IFM_RANKS_LEAVE:
+        self->leave_came = true;
         break;
     case IFM_RANKS_QUIT:
         note(message, &quit, sizeof quit, &self->quit_came);

@@ -88,7 +88,7 @@ typedef struct ifm_ranks_watch {
  * everything.
  *
  * A rank that died: load->ranks[r].lost and lost_requests (which it had begun, as its last
- * word said, and not handed over), the warning "ranks-lost", run.incomplete. That is no error of this
+ * word said, and not handed over), run.incomplete; ifm_load_judge warns. That is no error of this
  * function. Errors: `st`; IO, NO_MEMORY (what was merged stays, run.incomplete); in other
  * ranks CHILD when rank 0 died. load->began must be the first start.
  */

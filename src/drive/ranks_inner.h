@@ -17,6 +17,7 @@
  *       ◄── CHUNK … ───── MORE ► ── CHUNK … END ───     no more chunks under way than
  *       ─── REDUCE, then the reduction ───────────►     were asked for
  *       ─── BYE ──────────────────────────────────►
+ *       ─── LEAVE, when the result is written ────►     if somebody died
  *
  * QUIT (rank 0 → r): end, whatever you do: rank 0 failed, or has given you up.
  */
@@ -42,6 +43,7 @@ typedef enum ifm_ranks_tag {
     IFM_RANKS_END,
     IFM_RANKS_REDUCE,
     IFM_RANKS_BYE,
+    IFM_RANKS_LEAVE,
     IFM_RANKS_QUIT,
 } ifm_ranks_tag;
 
@@ -59,10 +61,12 @@ enum {
 #define IFM_RANKS_PATIENCE_NS (120 * IFM_RANKS_SECOND_NS)
 /* No beat for so long: dead. Rank 0 is given twice that. */
 #define IFM_RANKS_SILENCE_NS (5 * IFM_RANKS_SECOND_NS)
-#define IFM_RANKS_BEAT_NS    IFM_RANKS_SECOND_NS
-/* The same once the load is cancelled: mpirun may kill everybody a second after it asked. */
-#define IFM_RANKS_HURRY_SILENCE_NS (7 * IFM_RANKS_SECOND_NS / 10)
-#define IFM_RANKS_HURRY_BEAT_NS    (IFM_RANKS_SECOND_NS / 10)
+#define IFM_RANKS_BEAT_NS    (IFM_RANKS_SECOND_NS / 4)
+/* The same once the load is cancelled: mpirun may kill everybody a second after it asked. Who
+ * was silent for so long before is given no term at all. */
+#define IFM_RANKS_SUSPECT_NS       IFM_RANKS_SECOND_NS
+#define IFM_RANKS_HURRY_SILENCE_NS (4 * IFM_RANKS_SECOND_NS / 10)
+#define IFM_RANKS_HURRY_BEAT_NS    (IFM_RANKS_SECOND_NS / 20)
 
 typedef struct ifm_ranks_agree_message {
     int32_t status;
@@ -147,7 +151,7 @@ struct ifm_ranks {
     ifm_time start;
 
     /* What messages have brought, until somebody takes it. */
-    bool verdict_came, start_came, hand_came, reduce_came, bye_came;
+    bool verdict_came, start_came, hand_came, reduce_came, bye_came, leave_came;
     bool cancel_came, quit_came, given_up;
     ifm_ranks_verdict_message verdict;
     ifm_ranks_start_message start_at;

@@ -25,11 +25,18 @@ void ifm_ranks_lose(ifm_ranks *self, int32_t rank)
                    sizeof(ifm_ranks_quit_message));
 }
 
+/* The more ranks, the rarer: rank 0 hears and answers a thousand times a second at most. */
+static int64_t beat_interval(const ifm_ranks *self)
+{
+    const int64_t usual = self->cancelled ? IFM_RANKS_HURRY_BEAT_NS : IFM_RANKS_BEAT_NS;
+    return self->place.size > 256 ? usual * self->place.size / 256 : usual;
+}
+
 /* A silence counts while this rank listens: after a sleep of its own (a stopped process, a
  * terminal that blocks) everybody gets a new term. */
 static void forgive(ifm_ranks *self, ifm_time now)
 {
-    if (ifm_time_between(self->pumped, now) > IFM_RANKS_BEAT_NS)
+    if (ifm_time_between(self->pumped, now) > IFM_RANKS_SECOND_NS)
         for (int32_t r = 0; r < self->place.size; r++)
             self->peers[r].heard = now;
     self->pumped = now;
@@ -65,9 +72,7 @@ void ifm_ranks_beat(ifm_ranks *self)
         return;
     const ifm_time now = ifm_ranks_now(self);
     forgive(self, now);
-    const int64_t interval =
-        self->cancelled ? IFM_RANKS_HURRY_BEAT_NS : IFM_RANKS_BEAT_NS;
-    if (ifm_time_between(self->beaten, now) >= interval) {
+    if (ifm_time_between(self->beaten, now) >= beat_interval(self)) {
         const ifm_ranks_beat_message beat = {.t_ns = ifm_time_between(self->start, now),
                                              .begun = self->begun};
         if (self->place.rank == 0)
@@ -141,11 +146,14 @@ void ifm_ranks_cancel(ifm_ranks *self)
 {
     if (self == NULL || self->cancelled)
         return;
-    self->cancelled = true;
     /* A rank hears it with its next tick only. */
     const ifm_time now = ifm_ranks_now(self);
+    const int64_t suspect =
+        IFM_RANKS_SUSPECT_NS / IFM_RANKS_BEAT_NS * beat_interval(self);
+    self->cancelled = true;
     for (int32_t r = 0; r < self->place.size; r++)
-        self->peers[r].heard = now;
+        if (ifm_time_between(self->peers[r].heard, now) < suspect)
+            self->peers[r].heard = now;
     if (self->place.rank == 0)
         ifm_ranks_send_all(self, IFM_RANKS_CANCEL, NULL, 0);
 }

@@ -126,29 +126,9 @@ static ifm_status fill_ranks(merge *self, ifm_error *err)
             continue;
         out->lost = peer->lost;
         out->lost_requests = missing_of(peer);
+        load->run.incomplete = load->run.incomplete || out->lost;
     }
     return IFM_OK;
-}
-
-static void warn_lost(const ifm_load_run *load)
-{
-    int64_t requests = 0;
-    int32_t n = 0, first = -1;
-    for (size_t r = 0; r < load->n_ranks; r++) {
-        n += load->ranks[r].lost;
-        requests += load->ranks[r].lost_requests;
-        if (load->ranks[r].lost && first < 0)
-            first = load->ranks[r].rank;
-    }
-    if (n == 0)
-        return;
-    ifm_run *run = (ifm_run *)&load->run;
-    run->incomplete = true;
-    ifm_run_warn(
-        run, "ranks-lost", true,
-        "%d of %zu ranks died (the first: rank %d on %s), and with them at least "
-        "%lld requests that they had begun; the load was lower from then on",
-        n, load->n_ranks, first, load->ranks[first].host, (long long)requests);
 }
 
 /* ---- all ----------------------------------------------------------------------------- */
@@ -217,15 +197,6 @@ static void say_bye(ifm_ranks *ranks)
         whole = whole && !ranks->peers[r].lost;
     const ifm_ranks_bye_message bye = {.whole = whole};
     ifm_ranks_send_all(ranks, IFM_RANKS_BYE, &bye, sizeof bye);
-    const ifm_time begin = ifm_ranks_now(ranks);
-    size_t left = 1;
-    while (left > 0 &&
-           ifm_time_between(begin, ifm_ranks_now(ranks)) < IFM_RANKS_SECOND_NS / 10) {
-        ifm_ranks_breathe(ranks, 200000);
-        left = 0;
-        for (int32_t r = 1; r < ranks->place.size; r++)
-            left += ranks->peers[r].lost ? 0 : ranks->ops->unsent(ranks->group, r);
-    }
     ranks->finished = true;
 }
 
@@ -245,7 +216,6 @@ static ifm_status merge_all(merge *self, ifm_totals *own, ifm_error *err)
     if (st == IFM_OK)
         st = fill_ranks(self, err);
     if (st == IFM_OK) {
-        warn_lost(self->load);
         check_sums(self, self->shown, reduce(self, self->shown));
         *own = *self->shown;
     }
