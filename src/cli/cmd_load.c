@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/load_outputs.h"
 #include "cli/load_screen.h"
+#include "cli/load_self_test.h"
 #include "cli/load_setup.h"
 #include "cli/wire_options.h"
 #include "drive/ranks.h"
@@ -74,6 +75,9 @@ static const ifm_option options[] = {
      "prompts)"},
     {"slo", 0, IFM_OPTION_STRING, "LIST", 0, 0, NULL, "Verdict",
      "a promise in milliseconds, ttft:500,tpot:50,e2el:5000: what keeps it is goodput"},
+    {"self-test", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, "Verdict",
+     "measure no server but this client, against one of known timing: how far its times "
+     "are off on this host, which results then carry (takes a minute)"},
     {"json", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output",
      "everything that was measured, each request with its id; - for standard output"},
     {"csv", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Output", "a line for each request"},
@@ -243,6 +247,8 @@ static int run_load(const ifm_arguments *arguments)
     ifm_error err = {0};
     ifm_ranks *ranks = NULL;
     ifm_status st = ifm_interrupt_install(&err);
+    if (st == IFM_OK && ifm_arguments_flag(arguments, "self-test"))
+        return ifm_load_self_test(arguments);
     if (st == IFM_OK)
         st = ifm_ranks_open(&ranks, &err);
     const int code = st == IFM_OK ? load_server(arguments, ranks) : fail(ranks, &err);
