@@ -170,9 +170,10 @@ ALWAYS_INLINE quant_parts *put_part(const quant_tile *q, int64_t k, const vint *
 }
 
 ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
-                            int n, vec d, vec m)
+                            int n, int bits, vec d, vec m)
 {
     (void)exact;
+    (void)bits;
     quant_parts *parts = put_part(q, k, u, n, d);
     parts->m[parts->n - 1] = m;
     if (parts->n == PARTS)

@@ -15,6 +15,7 @@ static inline vint i_dot_signed(vint a, vint w, vint x)
     return _mm512_dpbusd_epi32(a, w, x);
 }
 
+#include "kern/vec_dot_whole.h"
 #include "kern/vec_quant.h"
 
 void ifm_kern_avx512_vnni(ifm_kern *table)

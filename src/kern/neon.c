@@ -20,6 +20,7 @@ static inline vint i_dot(vint a, vint u, vint x)
     return i_dot_signed(a, u, x);
 }
 
+#include "kern/vec_dot_whole.h"
 #include "kern/vec_quant.h"
 
 void ifm_kern_neon(ifm_kern *table)

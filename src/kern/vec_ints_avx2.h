@@ -16,6 +16,16 @@ static inline vint i_zero(void)
     return _mm256_setzero_si256();
 }
 
+static inline vint i_load(const int32_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+static inline void i_store(int32_t *p, vint x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, x);
+}
+
 static inline vint i_and(vint a, vint b)
 {
     return _mm256_and_si256(a, b);
@@ -31,9 +41,44 @@ static inline vint i_xor(vint a, vint b)
     return _mm256_xor_si256(a, b);
 }
 
+/* The empty instruction keeps GCC from adding in another order, for which it would put all
+ * that is to be added on the stack. */
 static inline vint i_add(vint a, vint b)
 {
-    return _mm256_add_epi32(a, b);
+    vint sum = _mm256_add_epi32(a, b);
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
+/* Products of unsigned bytes u and signed x, neighbours added in 16 bits. */
+static inline vint i_pairs(vint u, vint x)
+{
+    return _mm256_maddubs_epi16(u, x);
+}
+
+/* As i_add. */
+static inline vint i_add16(vint a, vint b)
+{
+    vint sum = _mm256_add_epi16(a, b);
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
+/* Neighbours of 16 bits, added in 32. */
+static inline vint i_sum_pairs(vint x)
+{
+    return _mm256_madd_epi16(x, _mm256_set1_epi16(1));
+}
+
+static inline vint i_abs8(vint x)
+{
+    return _mm256_abs_epi8(x);
+}
+
+/* x with the sign of w; where w is 0 nothing that counts. */
+static inline vint i_with_sign(vint x, vint w)
+{
+    return _mm256_sign_epi8(x, w);
 }
 
 /* (x & mask) | y */

@@ -32,9 +32,44 @@ static inline vint i_xor(vint a, vint b)
     return _mm512_xor_si512(a, b);
 }
 
+/* The empty instruction keeps GCC from adding in another order, for which it would put all
+ * that is to be added on the stack. */
 static inline vint i_add(vint a, vint b)
 {
-    return _mm512_add_epi32(a, b);
+    vint sum = _mm512_add_epi32(a, b);
+    __asm__("" : "+v"(sum));
+    return sum;
+}
+
+/* Products of unsigned bytes u and signed x, neighbours added in 16 bits. */
+static inline vint i_pairs(vint u, vint x)
+{
+    return _mm512_maddubs_epi16(u, x);
+}
+
+/* As i_add. */
+static inline vint i_add16(vint a, vint b)
+{
+    vint sum = _mm512_add_epi16(a, b);
+    __asm__("" : "+v"(sum));
+    return sum;
+}
+
+/* Neighbours of 16 bits, added in 32. */
+static inline vint i_sum_pairs(vint x)
+{
+    return _mm512_madd_epi16(x, _mm512_set1_epi16(1));
+}
+
+static inline vint i_abs8(vint x)
+{
+    return _mm512_abs_epi8(x);
+}
+
+/* x with the sign of w; where w is 0 nothing that counts. */
+static inline vint i_with_sign(vint x, vint w)
+{
+    return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
 }
 
 /* (x & mask) | y */

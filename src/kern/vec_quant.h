@@ -5,26 +5,36 @@
  */
 #include "kern/vec_quant_tile.h"
 
+/* Whole Σ u x of n double words and one row of x. */
+ALWAYS_INLINE vint dot_part(const vint *u, const char *x, int n, int bits, bool is_signed)
+{
+    const int steps = n / DOT_CHAINS;
+    dot sums[DOT_CHAINS];
+    UNROLL for (int s = 0; s < steps; s++) UNROLL for (int c = 0; c < DOT_CHAINS; c++)
+    {
+        const int i = c * steps + s;
+        if (is_signed)
+            dot_add_signed(&sums[c], u[i], i_broadcast(x + 4 * i), s);
+        else
+            dot_add(&sums[c], u[i], i_broadcast(x + 4 * i), s, bits);
+    }
+    const vint sum = dot_sum(&sums[0], steps, bits);
+    return DOT_CHAINS == 1 ? sum
+                           : i_add(sum, dot_sum(&sums[DOT_CHAINS - 1], steps, bits));
+}
+
 /* What a part of 4 n numbers adds, x in 8 bits. */
 ALWAYS_INLINE void add_rounded(const quant_tile *q, int64_t k, const vint *u, int n,
-                               vec d, const vec *m, bool is_signed)
+                               int bits, vec d, const vec *m, bool is_signed)
 {
     const int64_t scale_at = ifm_q8_scale_at(q->k) + k / 32 * 4;
     const int64_t sum_at = n == PART ? ifm_q8_sum32_at(q->k) + k / 32 * 4
                                      : ifm_q8_sum16_at(q->k) + k / 16 * 4;
     for (int64_t t = 0; t < q->t; t++) {
         const char *x = q->packed + t * q->x_stride;
-        vint a = i_zero(), b = i_zero();
-        UNROLL for (int i = 0; i < n / 2; i++)
-        {
-            const vint x0 = i_broadcast(x + k + 4 * i);
-            const vint x1 = i_broadcast(x + k + 4 * (i + n / 2));
-            a = is_signed ? i_dot_signed(a, u[i], x0) : i_dot(a, u[i], x0);
-            b = is_signed ? i_dot_signed(b, u[i + n / 2], x1)
-                          : i_dot(b, u[i + n / 2], x1);
-        }
         const vec scale = v_set(*(const float *)(const void *)(x + scale_at));
-        q->sum[t] = v_fma(i_float(i_add(a, b)), v_mul(d, scale), q->sum[t]);
+        const vint whole = dot_part(u, x + k, n, bits, is_signed);
+        q->sum[t] = v_fma(i_float(whole), v_mul(d, scale), q->sum[t]);
         if (m)
             q->sum[t] =
                 v_fma(*m, v_set(*(const float *)(const void *)(x + sum_at)), q->sum[t]);
@@ -67,14 +77,14 @@ static __attribute__((noinline)) void add_exact_signed(const quant_tile *q, int6
     add_floats(q, k, u, PART, d, NULL, true);
 }
 
-/* Numbers k … of all rows: n double words of u, w = d u + m. */
+/* Numbers k … of all rows: n double words of u, each of so many bits, w = d u + m. */
 ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
-                            int n, vec d, vec m)
+                            int n, int bits, vec d, vec m)
 {
     if (exact)
         add_exact(q, k, u, n, d, &m);
     else
-        add_rounded(q, k, u, n, d, &m, false);
+        add_rounded(q, k, u, n, bits, d, &m, false);
 }
 
 /* The same of signed bytes, w = d u: as they are, or made positive by adding 128. */
@@ -84,11 +94,11 @@ ALWAYS_INLINE void add_signed(const quant_tile *q, bool exact, int64_t k, vint u
     if (exact) {
         add_exact_signed(q, k, u, d);
     } else if (SIGNED_DOT) {
-        add_rounded(q, k, u, PART, d, NULL, true);
+        add_rounded(q, k, u, PART, 8, d, NULL, true);
     } else {
         const vec m = v_mul(d, v_set(-128));
         UNROLL for (int i = 0; i < PART; i++) u[i] = i_xor(u[i], i_bytes(0x80));
-        add_rounded(q, k, u, PART, d, &m, true);
+        add_rounded(q, k, u, PART, 8, d, &m, true);
     }
 }
 

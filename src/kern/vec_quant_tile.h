@@ -20,8 +20,7 @@
  *     i_zip_…                    what unpcklo and unpckhi do in each 16 bytes
  *     i_low_half, i_high_half    an f16 in each double word, as f32
  *     i_spread_byte, i_add_where bits of a byte to bytes
- *     i_dot(a, u, x)             a + Σ of four u x, u < 128 unsigned, x signed
- *     i_dot_signed(a, w, x)      the same of signed w, or with SIGNED_DOT 0 of w ^ 0x80
+ * and vec_dot_pairs.h or vec_dot_whole.h the dot products.
  */
 #ifndef IFM_KERN_VEC_QUANT_TILE_H
 #define IFM_KERN_VEC_QUANT_TILE_H

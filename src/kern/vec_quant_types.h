@@ -2,8 +2,7 @@
  * Part of vec_quant.h and amx_quant.c: the quantized types. Each is a function that takes
  * the block at byte `at` of all rows of a tile apart and hands its parts of 32 or 16
  * numbers, from number k on, to
- *     add_part(q, exact, k, u, n, d, m)     n double words of u, w = d u + m
- *     add_signed(q, exact, k, w, d)         32 numbers of w = d times a signed byte
+ * XX *     add_signed(q, exact, k, w, d)           32 numbers of w = d times a signed byte
  * which the file that includes this defines. Layouts: format/quant.h.
  */
 
@@ -42,7 +41,7 @@ ALWAYS_INLINE void add_Q4_0(const quant_tile *q, bool exact, int64_t at, int64_t
     load_turned(q, at + 2, n);
     split_nibbles(n, u);
     const vec d = i_low_half(h[0]);
-    add_part(q, exact, k, u, PART, d, v_mul(d, v_set(-8)));
+    add_part(q, exact, k, u, PART, 4, d, v_mul(d, v_set(-8)));
 }
 
 ALWAYS_INLINE void add_nibbles_1(const quant_tile *q, bool exact, int64_t k, vint dm,
@@ -50,7 +49,7 @@ ALWAYS_INLINE void add_nibbles_1(const quant_tile *q, bool exact, int64_t k, vin
 {
     vint u[PART];
     split_nibbles(n, u);
-    add_part(q, exact, k, u, PART, i_low_half(dm), i_high_half(dm));
+    add_part(q, exact, k, u, PART, 4, i_low_half(dm), i_high_half(dm));
 }
 
 ALWAYS_INLINE void add_Q4_1(const quant_tile *q, bool exact, int64_t at, int64_t k)
@@ -78,7 +77,7 @@ ALWAYS_INLINE void add_Q5_0(const quant_tile *q, bool exact, int64_t at, int64_t
     split_nibbles(n, u);
     add_fifth(i_or(i_shr(h[0], 16), i_shl(h[1], 16)), u);
     const vec d = i_low_half(h[0]);
-    add_part(q, exact, k, u, PART, d, v_mul(d, v_set(-16)));
+    add_part(q, exact, k, u, PART, 5, d, v_mul(d, v_set(-16)));
 }
 
 ALWAYS_INLINE void add_Q5_1(const quant_tile *q, bool exact, int64_t at, int64_t k)
@@ -88,7 +87,7 @@ ALWAYS_INLINE void add_Q5_1(const quant_tile *q, bool exact, int64_t at, int64_t
     load_turned(q, at + 8, n);
     split_nibbles(n, u);
     add_fifth(h[1], u);
-    add_part(q, exact, k, u, PART, i_low_half(h[0]), i_high_half(h[0]));
+    add_part(q, exact, k, u, PART, 5, i_low_half(h[0]), i_high_half(h[0]));
 }
 
 /* Byte i of four double words of bytes, as a float times d. */
@@ -137,8 +136,8 @@ ALWAYS_INLINE void add_nibbles_k(const quant_tile *q, bool exact, int64_t at, in
                                              : i_shr(fifth[i], part - 4),
                                     i_bytes(16), u[i]);
             }
-            add_part(q, exact, k + 32 * part, u, PART, scale_at(scale, part, d),
-                     scale_at(min, part, least));
+            add_part(q, exact, k + 32 * part, u, PART, five ? 5 : 4,
+                     scale_at(scale, part, d), scale_at(min, part, least));
         }
     }
 }
@@ -155,10 +154,11 @@ ALWAYS_INLINE void add_Q5_K(const quant_tile *q, bool exact, int64_t at, int64_t
 
 /* Parts of 16: 32 numbers of part i and i + 1. */
 ALWAYS_INLINE void add_sixteens(const quant_tile *q, bool exact, int64_t k,
-                                const vint u[PART], const vec d[2], const vec m[2])
+                                const vint u[PART], int bits, const vec d[2],
+                                const vec m[2])
 {
-    add_part(q, exact, k, u, 4, d[0], m[0]);
-    add_part(q, exact, k + 16, u + 4, 4, d[1], m[1]);
+    add_part(q, exact, k, u, 4, bits, d[0], m[0]);
+    add_part(q, exact, k + 16, u + 4, 4, bits, d[1], m[1]);
 }
 
 ALWAYS_INLINE void add_Q2_K(const quant_tile *q, bool exact, int64_t at, int64_t k)
@@ -186,7 +186,7 @@ ALWAYS_INLINE void add_Q2_K(const quant_tile *q, bool exact, int64_t at, int64_t
                                scale_at(min, part + 1, least)};
             UNROLL for (int i = 0; i < PART; i++) u[i] =
                 i_and(i_shr(b[i], 2 * j), i_bytes(3));
-            add_sixteens(q, exact, k + 16 * part, u, ds, ms);
+            add_sixteens(q, exact, k + 16 * part, u, 2, ds, ms);
         }
     }
 }
@@ -229,7 +229,7 @@ ALWAYS_INLINE void add_Q3_K(const quant_tile *q, bool exact, int64_t at, int64_t
             UNROLL for (int i = 0; i < PART; i++) u[i] =
                 i_and_or(bit < 2 ? i_shl(high[i], 2 - bit) : i_shr(high[i], bit - 2),
                          i_bytes(4), i_and(i_shr(b[i], 2 * j), i_bytes(3)));
-            add_sixteens(q, exact, k + 16 * part, u, ds, ms);
+            add_sixteens(q, exact, k + 16 * part, u, 3, ds, ms);
         }
     }
 }
@@ -253,7 +253,7 @@ ALWAYS_INLINE void add_quarter_q6(const quant_tile *q, bool exact, int64_t k, in
         const vint bottom = i_and(j < 2 ? low[i] : i_shr(low[i], 4), i_bytes(15));
         u[i] = i_and_or(top, i_bytes(48), bottom);
     }
-    add_sixteens(q, exact, k, u, d, m);
+    add_sixteens(q, exact, k, u, 6, d, m);
 }
 
 ALWAYS_INLINE void add_Q6_K(const quant_tile *q, bool exact, int64_t at, int64_t k)

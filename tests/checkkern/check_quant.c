@@ -34,7 +34,19 @@ typedef struct data {
     float *a, *b;
 } data;
 
-static data data_new(check *c, const shape *s, ifm_dtype dtype)
+/* The largest sums that bytes can give: all of x the same, so that it becomes 127 in 8 bits,
+ * or -127 in every other row, and all of w as large as its bits allow, but for one of each 32,
+ * from which the bits count. */
+static void fill_extreme(data *d)
+{
+    for (int64_t t = 0; t < d->t; t++)
+        for (int64_t k = 0; k < d->k; k++)
+            d->x[t * d->x_stride + k] = t % 2 ? -1 : 1;
+    for (int64_t i = 0; i < d->n * d->k; i++)
+        d->plain[i] = i % 32 ? 1 : -1;
+}
+
+static data data_new(check *c, const shape *s, ifm_dtype dtype, bool extreme)
 {
     const int64_t block = ifm_dtype_block(dtype);
     const int64_t k = (s->parts * 32 + block - 1) / block * block;
@@ -43,6 +55,8 @@ static data data_new(check *c, const shape *s, ifm_dtype dtype)
     d.y_stride = s->n + 2;
     d.x = random_floats(c, d.t * d.x_stride, 1);
     d.plain = random_floats(c, d.n * k, 1);
+    if (extreme)
+        fill_extreme(&d);
     d.blocks = (unsigned char *)malloc((size_t)ifm_dtype_bytes_of(dtype, d.n * k) + 1);
     if (!d.blocks)
         exit(1);
@@ -154,7 +168,7 @@ static void check_split(check *c, const data *d, const ifm_way *way, const char 
 static void check_ways(check *c, const shape *s, ifm_dtype dtype)
 {
     static const char *const ranks[IFM_WAY_COUNT] = {"one", "few", "many"};
-    data d = data_new(c, s, dtype);
+    data d = data_new(c, s, dtype, false);
     for (int exact = 0; exact < 2; exact++)
         for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
             const ifm_way *way = exact ? &c->tested->exact[dtype][rank]
@@ -170,9 +184,24 @@ static void check_ways(check *c, const shape *s, ifm_dtype dtype)
     data_free(&d);
 }
 
+/* No sum of pairs may pass what it is kept in. */
+static void check_extremes(check *c, int64_t t, ifm_dtype dtype)
+{
+    data d = data_new(c, &(shape){t, 24, 40}, dtype, true);
+    for (int rank = 0; rank < IFM_WAY_COUNT; rank++) {
+        const ifm_way *way = &c->tested->ways[IFM_LAYOUT_NK][dtype][rank];
+        if (way->multiply)
+            check_eight_bits(c, &d, way, "extreme");
+    }
+    data_free(&d);
+}
+
 void check_quant(check *c)
 {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int dtype = IFM_DTYPE_FLOAT_COUNT; dtype < IFM_DTYPE_COUNT; dtype++)
             check_ways(c, &shapes[i], (ifm_dtype)dtype);
+    for (int dtype = IFM_DTYPE_FLOAT_COUNT; dtype < IFM_DTYPE_COUNT; dtype++)
+        for (int64_t t = 1; t <= 7; t += 3)
+            check_extremes(c, t, (ifm_dtype)dtype);
 }

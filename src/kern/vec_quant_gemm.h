@@ -1,0 +1,319 @@
+/*
+ * Products of many rows of x, in 8 bits (kern/q8.h), with quantized weights, where
+ * registers are few (AVX2). Included by a file of its own, as amx_quant.c is: after the set's
+ * integers, vec_unroll.h, unpack.h and the set's dot products.
+ *
+ *     for each strip of two tiles of columns, each K_BLOCK of k:
+ *         unpack w into scratch, as vec_quant_tile.h turns it: double words of 16 columns
+ *         for each M rows of x:
+ *             for each part of 16 or 32 numbers:
+ *                 whole sums [M, 16] by dot products, in registers
+ *                 sums += d scale (whole sums) + m (scale Σ q)
+ *
+ * Unpacking is paid for once, where vec_quant.h keeps it in registers for as many rows of x
+ * as there are, but takes a register for each double word of a part. A strip's block stays
+ * in the first cache; the sums pass by, once for each block of k.
+ */
+#ifndef IFM_KERN_VEC_QUANT_GEMM_H
+#define IFM_KERN_VEC_QUANT_GEMM_H
+
+#include "kern/vec_quant_tile.h"
+
+enum {
+    STRIP = 2, /* tiles of VEC columns */
+    GEMM_ROWS = 4,
+    K_UNIT = 256,   /* numbers of the largest block */
+    K_BLOCK = 1024, /* at most: a strip's block fills two thirds of the first cache */
+    /* Of 16 numbers: bytes of the strip, scales, offsets. */
+    LEAST_PART_BYTES = STRIP * VEC * (16 + 4 + 4),
+    SCRATCH_BYTES = K_BLOCK / 16 * LEAST_PART_BYTES,
+    /* Below, what unpacks into registers is as fast. */
+    FROM_ROWS = 4,
+};
+
+/* Floats or double words of a part: n of each column, then the scale, then the offset. */
+ALWAYS_INLINE int32_t *part_at(void *scratch, int64_t part, int n)
+{
+    return (int32_t *)scratch + part * (STRIP * VEC * (n + 2));
+}
+
+/* One tile of a strip. */
+ALWAYS_INLINE void put_part(const quant_tile *q, int64_t k, const vint *u, int n, vec d,
+                            const vec *m)
+{
+    int32_t *to = part_at(q->parts, k / (4 * n), n);
+    UNROLL for (int i = 0; i < n; i++) i_store(to + i * STRIP * VEC, u[i]);
+    v_store((float *)(void *)(to + n * STRIP * VEC), d);
+    if (m)
+        v_store((float *)(void *)(to + (n + 1) * STRIP * VEC), *m);
+}
+
+ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
+                            int n, int bits, vec d, vec m)
+{
+    (void)exact;
+    (void)bits;
+    put_part(q, k, u, n, d, &m);
+}
+
+ALWAYS_INLINE void add_signed(const quant_tile *q, bool exact, int64_t k, vint u[PART],
+                              vec d)
+{
+    (void)exact;
+    if (SIGNED_DOT) {
+        put_part(q, k, u, PART, d, NULL);
+        return;
+    }
+    const vec m = v_mul(d, v_set(-128));
+    UNROLL for (int i = 0; i < PART; i++) u[i] = i_xor(u[i], i_bytes(0x80));
+    put_part(q, k, u, PART, d, &m);
+}
+
+#include "kern/vec_quant_types.h"
+
+/* What stays the same for a strip's block of k. */
+typedef struct quant_place {
+    const ifm_product *p;
+    void *w; /* scratch */
+    quant_rows tiles[STRIP];
+    int n_tiles;
+    int64_t k, parts;
+    bool fresh; /* y starts from zero */
+    bool whole; /* the strip is 2 VEC neighbouring columns */
+} quant_place;
+
+/* Sums of row t and one tile, from y. A tile that is not all neighbours, or begins with
+ * columns that are another's, goes lane by lane. */
+static vec fetch_lanes(const quant_place *at, int64_t t, int tile)
+{
+    const quant_rows *rows = &at->tiles[tile];
+    const float *y = at->p->y + t * at->p->y_stride + rows->n;
+    float lanes[VEC] = {0};
+    if (tile < at->n_tiles)
+        for (int r = rows->first; r < VEC; r++)
+            lanes[r] = y[r * rows->step];
+    return v_load(lanes);
+}
+
+static void return_lanes(const quant_place *at, int64_t t, int tile, vec sum)
+{
+    const quant_rows *rows = &at->tiles[tile];
+    float *y = at->p->y + t * at->p->y_stride + rows->n, lanes[VEC];
+    v_store(lanes, sum);
+    if (tile < at->n_tiles)
+        for (int r = rows->first; r < VEC; r++)
+            y[r * rows->step] = lanes[r];
+}
+
+ALWAYS_INLINE void fetch_sums(const quant_place *at, int M, int64_t t,
+                              vec sum[GEMM_ROWS][STRIP])
+{
+    const float *y = at->p->y + t * at->p->y_stride + at->tiles[0].n;
+    UNROLL for (int m = 0; m < M; m++, y += at->p->y_stride)
+        UNROLL for (int v = 0; v < STRIP; v++) sum[m][v] =
+            at->fresh   ? v_zero()
+            : at->whole ? v_load(y + v * VEC)
+                        : fetch_lanes(at, t + m, v);
+}
+
+ALWAYS_INLINE void return_sums(const quant_place *at, int M, int64_t t,
+                               vec sum[GEMM_ROWS][STRIP])
+{
+    float *y = at->p->y + t * at->p->y_stride + at->tiles[0].n;
+    UNROLL for (int m = 0; m < M; m++, y += at->p->y_stride)
+        UNROLL for (int v = 0; v < STRIP; v++)
+    {
+        if (at->whole)
+            v_store(y + v * VEC, sum[m][v]);
+        else
+            return_lanes(at, t + m, v, sum[m][v]);
+    }
+}
+
+/* sum += one part of M rows, whose numbers, scale and Σ q begin at x, scale, total. */
+ALWAYS_INLINE void multiply_part(int M, int n, int bits, bool is_signed, const char *x,
+                                 const char *scale, const char *total, int64_t row_bytes,
+                                 const int32_t *w, vec sum[GEMM_ROWS][STRIP])
+{
+    dot d[GEMM_ROWS][STRIP];
+    UNROLL for (int s = 0; s < n; s++)
+    {
+        vint u[STRIP];
+        UNROLL for (int v = 0; v < STRIP; v++) u[v] = i_load(w + (s * STRIP + v) * VEC);
+        UNROLL for (int m = 0; m < M; m++)
+        {
+            const vint q = i_broadcast(x + m * row_bytes + 4 * s);
+            UNROLL for (int v = 0; v < STRIP; v++)
+            {
+                if (is_signed)
+                    dot_add_signed(&d[m][v], u[v], q, s);
+                else
+                    dot_add(&d[m][v], u[v], q, s, bits);
+            }
+        }
+    }
+    const float *of_columns = (const float *)(const void *)(w + n * STRIP * VEC);
+    UNROLL for (int m = 0; m < M; m++)
+    {
+        const vec by = v_set(*(const float *)(const void *)(scale + m * row_bytes));
+        UNROLL for (int v = 0; v < STRIP; v++)
+        {
+            const vec whole = i_float(dot_sum(&d[m][v], n, bits));
+            sum[m][v] = v_fma(whole, v_mul(v_load(of_columns + v * VEC), by), sum[m][v]);
+        }
+    }
+    if (is_signed && SIGNED_DOT)
+        return;
+    UNROLL for (int m = 0; m < M; m++)
+    {
+        const vec by = v_set(*(const float *)(const void *)(total + m * row_bytes));
+        UNROLL for (int v = 0; v < STRIP; v++) sum[m][v] =
+            v_fma(v_load(of_columns + (STRIP + v) * VEC), by, sum[m][v]);
+    }
+}
+
+/* M rows of x from row t on with the strip's block. */
+ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
+                                 bool is_signed, int64_t t)
+{
+    const ifm_product *p = at->p;
+    const int64_t row_bytes = ifm_q8_row_bytes(p->k1), part = 4 * n;
+    const char *row = (const char *)p->packed + t * row_bytes, *x = row + at->k;
+    const char *scale = row + ifm_q8_scale_at(p->k1) + at->k / 32 * 4;
+    const char *total = row +
+                        (n == PART ? ifm_q8_sum32_at(p->k1) : ifm_q8_sum16_at(p->k1)) +
+                        at->k / part * 4;
+    vec sum[GEMM_ROWS][STRIP];
+    fetch_sums(at, M, t, sum);
+    for (int64_t i = 0; i < at->parts; i++)
+        multiply_part(M, n, bits, is_signed, x + i * part, scale + i * part / 32 * 4,
+                      total + i * 4, row_bytes, part_at(at->w, i, n), sum);
+    return_sums(at, M, t, sum);
+}
+
+ALWAYS_INLINE void multiply_all(const quant_place *at, int n, int bits, bool is_signed)
+{
+    int64_t t = 0;
+    for (; t + GEMM_ROWS <= at->p->t; t += GEMM_ROWS)
+        multiply_rows(at, GEMM_ROWS, n, bits, is_signed, t);
+    for (; t + 2 <= at->p->t; t += 2)
+        multiply_rows(at, 2, n, bits, is_signed, t);
+    if (t < at->p->t)
+        multiply_rows(at, 1, n, bits, is_signed, t);
+}
+
+/* All types share these: parts of 32 with 4, 5, 8 bits, of 16 with 3 at most and 6. */
+#define DEFINE_ALL(name, n, bits, is_signed)                                             \
+    static __attribute__((noinline)) void multiply_##name(const quant_place *at)         \
+    {                                                                                    \
+        multiply_all(at, n, bits, is_signed);                                            \
+    }
+DEFINE_ALL(4_bits, PART, 4, false)
+DEFINE_ALL(5_bits, PART, 5, false)
+DEFINE_ALL(8_bits, PART, 8, true)
+DEFINE_ALL(16_of_3_bits, PART / 2, 3, false)
+DEFINE_ALL(16_of_6_bits, PART / 2, 6, false)
+#undef DEFINE_ALL
+
+ALWAYS_INLINE void multiply_strip(const quant_place *at, ifm_dtype dtype)
+{
+    switch (dtype) {
+    case IFM_DTYPE_Q8_0:
+        multiply_8_bits(at);
+        break;
+    case IFM_DTYPE_Q5_0:
+    case IFM_DTYPE_Q5_1:
+    case IFM_DTYPE_Q5_K:
+        multiply_5_bits(at);
+        break;
+    case IFM_DTYPE_Q2_K:
+    case IFM_DTYPE_Q3_K:
+        multiply_16_of_3_bits(at);
+        break;
+    case IFM_DTYPE_Q6_K:
+        multiply_16_of_6_bits(at);
+        break;
+    default:
+        multiply_4_bits(at);
+    }
+}
+
+/* Asks for `depth` numbers of the rows that lie a strip behind those of a tile: they are
+ * short pieces of memory, which no prefetcher foresees. */
+ALWAYS_INLINE void ask_ahead(const quant_tile *q, int64_t bytes)
+{
+    const unsigned char *next = q->w[0] + STRIP * VEC * q->stride;
+    for (int r = 0; r < VEC; r++, next += q->stride)
+        for (int64_t b = 0; b < bytes; b += 64)
+            __builtin_prefetch(next + b, 0, 2);
+}
+
+/* Numbers [k, k + depth) of the strip's tiles into scratch. */
+ALWAYS_INLINE void unpack_strip(const quant_place *at, ifm_dtype dtype, int64_t depth)
+{
+    const int64_t block = quant_block(dtype), bytes = quant_bytes(dtype);
+    for (int v = 0; v < at->n_tiles; v++) {
+        quant_tile q = quant_tile_of(at->p, dtype, false, 0, 0, &at->tiles[v], NULL);
+        for (int i = 0; i < VEC / 4; i++)
+            q.w[i] += at->k / block * bytes;
+        q.k = depth;
+        q.parts = (int32_t *)at->w + v * VEC;
+        ask_ahead(&q, depth / block * bytes);
+        add_blocks(&q, dtype, false);
+    }
+}
+
+/* Tiles [i, i + STRIP) as far as they are there. */
+ALWAYS_INLINE void set_strip(quant_place *at, int64_t i, int64_t tiles)
+{
+    at->n_tiles = tiles - i < STRIP ? (int)(tiles - i) : STRIP;
+    at->whole = at->n_tiles == STRIP;
+    for (int v = 0; v < at->n_tiles; v++) {
+        at->tiles[v] = rows_of_tile(at->p, 0, i + v);
+        at->whole = at->whole && at->tiles[v].step == 1 && at->tiles[v].first == 0;
+    }
+}
+
+/* The blocks of k are of equal depth: the sums that pass by cost the same for each. */
+ALWAYS_INLINE void gemm(const ifm_product *p, ifm_dtype dtype, void *scratch)
+{
+    const int64_t tiles = count_tiles(p, 0), part = quant_part(dtype);
+    const int64_t units = (p->k1 + K_UNIT - 1) / K_UNIT;
+    const int64_t blocks = (p->k1 + K_BLOCK - 1) / K_BLOCK;
+    const int64_t deepest = (units + blocks - 1) / blocks * K_UNIT;
+    quant_place at = {.p = p, .w = scratch};
+    for (int64_t i = 0; i < tiles; i += STRIP) {
+        set_strip(&at, i, tiles);
+        for (at.k = 0; at.k < p->k1; at.k += deepest) {
+            const int64_t depth = p->k1 - at.k < deepest ? p->k1 - at.k : deepest;
+            at.parts = depth / part;
+            at.fresh = at.k == 0 && !p->accumulate;
+            unpack_strip(&at, dtype, depth);
+            multiply_strip(&at, dtype);
+        }
+    }
+}
+
+#define DEFINE_GEMM(NAME, ...)                                                           \
+    static void gemm_##NAME(const ifm_product *p, void *scratch)                         \
+    {                                                                                    \
+        gemm(p, IFM_DTYPE_##NAME, scratch);                                              \
+    }
+IFM_DTYPE_QUANT_LIST(DEFINE_GEMM)
+#undef DEFINE_GEMM
+
+/* Fills in what this file has; `ways` of one row are there. */
+static inline void fill_quant_gemm(ifm_kern *table)
+{
+    if (table->scratch_bytes < SCRATCH_BYTES)
+        table->scratch_bytes = SCRATCH_BYTES;
+#define FILL(NAME, ...)                                                                  \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_MANY] =                         \
+        table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_ONE];                       \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_MANY].multiply = gemm_##NAME;   \
+    table->ways[IFM_LAYOUT_NK][IFM_DTYPE_##NAME][IFM_WAY_MANY].from_rows = FROM_ROWS;
+    IFM_DTYPE_QUANT_LIST(FILL)
+#undef FILL
+}
+
+#endif
