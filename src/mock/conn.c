@@ -19,6 +19,7 @@ enum {
 };
 
 static const int64_t linger_ns = 2000000000;
+static const int64_t stuck_ns = 60000000000; /* without a byte taken, with all sent */
 
 static void add_conn(ifm_mock *self, int fd)
 {
@@ -173,6 +174,14 @@ bool ifm_mock_conn_send(ifm_mock *self, ifm_mock_conn *c, const char *bytes, siz
     return send_once(self, c, bytes, n);
 }
 
+/* How long a connection whose answer is over may stay. */
+static void set_linger(ifm_mock *self, ifm_mock_conn *c)
+{
+    const int64_t most_ns = ifm_mock_conn_pending(c) > 0 ? stuck_ns : linger_ns;
+    if (c->shut && !c->stays)
+        ifm_mock_timers_set(&self->timers, &c->timer, ifm_time_now().ns + most_ns);
+}
+
 /* The socket can take more. */
 static void drain(ifm_mock *self, ifm_mock_conn *c)
 {
@@ -191,6 +200,7 @@ static void drain(ifm_mock *self, ifm_mock_conn *c)
         if (c->shut)
             shutdown(c->fd, SHUT_WR);
     }
+    set_linger(self, c);
     ifm_mock_conn_watch(self, c);
     if (c->state == IFM_MOCK_PLAYING && c->play.blocked &&
         ifm_mock_conn_pending(c) < IFM_MOCK_PENDING_LIMIT) {
@@ -203,11 +213,11 @@ void ifm_mock_conn_linger(ifm_mock *self, ifm_mock_conn *c, bool for_ever)
 {
     c->state = IFM_MOCK_LINGERING;
     c->shut = true;
+    c->stays = for_ever;
     if (ifm_mock_conn_pending(c) == 0)
         shutdown(c->fd, SHUT_WR);
     ifm_mock_timers_cancel(&self->timers, &c->timer);
-    if (!for_ever)
-        ifm_mock_timers_set(&self->timers, &c->timer, ifm_time_now().ns + linger_ns);
+    set_linger(self, c);
     ifm_mock_conn_watch(self, c);
 }
 

@@ -53,6 +53,7 @@ typedef struct ifm_mock_conn {
     bool pipelined;   /* more came before the answer was over */
     bool continued;   /* "100 Continue" was sent */
     bool shut;        /* our direction is closed, or will be when all is sent */
+    bool stays;       /* and then until the other side closes, however long that takes */
     ifm_mock_request request;
     ifm_buffer out; /* what the socket did not take yet, from out_at */
     size_t out_at;

@@ -74,9 +74,14 @@ ifm_status ifm_mock_shapes_parse(ifm_mock_shapes *self, const char *text, ifm_er
         const size_t n = strcspn(text, ",");
         st = parse_one(self, text, n, err);
         if (st != IFM_OK || text[n] == '\0')
-            return st;
+            break;
         text += n + 1;
     }
+    if (st == IFM_OK && ifm_mock_has(self, IFM_MOCK_CR) &&
+        ifm_mock_has(self, IFM_MOCK_CRLF))
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--shape: lines end with cr or with crlf, not with both");
+    return st;
 }
 
 size_t ifm_mock_token(const ifm_mock_shapes *shapes, int64_t i,

@@ -104,20 +104,13 @@ class Answer:
 
 def receive(connection):
     """Until the other side closes."""
-    raw = b""
+    pieces = []
     try:
         while piece := connection.recv(1 << 16):
-            raw += piece
+            pieces.append(piece)
     except ConnectionResetError:
-        return Answer(raw, reset=True)
-    return Answer(raw)
-
-
-def receive_rest(connection):
-    raw = b""
-    while piece := connection.recv(1 << 16):
-        raw += piece
-    return raw
+        return Answer(b"".join(pieces), reset=True)
+    return Answer(b"".join(pieces))
 
 
 def ask(server, path="/v1/completions", body=None, **details):

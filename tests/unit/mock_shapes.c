@@ -172,6 +172,7 @@ static void test_parsing_shapes(void **state)
     shape_fails("role:2", "role takes no number");
     shape_fails("multi", "multi takes a number");
     shape_fails("multi:", "whole number");
+    shape_fails("cr,role,crlf", "not with both");
     shape_fails("multi:0", "whole number");
     shape_fails("multi:2x", "whole number");
     shape_fails("multi:99999999999999999999", "whole number");
