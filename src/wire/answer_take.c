@@ -6,6 +6,9 @@
 #include "wire/answer_error.h"
 #include "wire/answer_state.h"
 
+/* No answer has more; a server that never ends must not take all memory. */
+enum { MOST_PIECES = 1 << 20, MOST_TEXT = 64 << 20 };
+
 /* Room for one more in an array that doubles. */
 static bool grow(void **array, size_t n, size_t capacity, size_t size)
 {
@@ -23,6 +26,11 @@ static bool add_piece(ifm_answer *self, ifm_piece_kind kind, size_t n_data,
     ifm_wire *wire = self->record->wire;
     const size_t n = wire->n_pieces, capacity = self->capacity_pieces;
     void *pieces = wire->pieces, *notes = self->notes;
+    if (n >= MOST_PIECES || self->text.length + self->hidden.length > MOST_TEXT) {
+        static const char detail[] = "more than 1048576 events, or 64 MiB of text";
+        ifm_answer_settle(self, IFM_OUTCOME_TOO_LARGE, detail, sizeof detail - 1);
+        return false;
+    }
     self->no_memory |= !grow(&pieces, n, capacity, sizeof *wire->pieces);
     self->no_memory |= !grow(&notes, n, capacity, sizeof *self->notes);
     wire->pieces = pieces;
@@ -187,8 +195,10 @@ bool ifm_answer_take_json(ifm_answer *self, const char *name, const char *data, 
     if (expected != NULL && strcmp(name, "message") != 0)
         return add_piece(self, IFM_PIECE_OTHER, n, (ifm_answer_note){.counted = -1});
     if (expected != NULL) {
-        if (!self->finishing)
-            settle_bad(self, data, n, expected, at);
+        if (self->finishing)
+            return false;
+        add_piece(self, IFM_PIECE_OTHER, n, (ifm_answer_note){.counted = -1});
+        settle_bad(self, data, n, expected, at);
         return false;
     }
     const ifm_answer_note note = {
@@ -198,7 +208,11 @@ bool ifm_answer_take_json(ifm_answer *self, const char *name, const char *data, 
         .stopped = event->finish_reason[0] != '\0' && !is_limit(event->finish_reason),
     };
     merge(self, event);
-    return add_piece(self, event->kind, n, note) && add_text(self, text);
+    if (!add_piece(self, event->kind, n, note)) {
+        self->text.length = text;
+        return false;
+    }
+    return add_text(self, text);
 }
 
 static bool is_done(const char *data, size_t n)

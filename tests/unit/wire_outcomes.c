@@ -55,24 +55,24 @@ static const row_t failures[] = {
      "{\"error\":{\"message\":\"no model\"}}", FAILED(ERROR_EVENT), "", "o0", "", "",
      EVENTS, "no model"},
     {"no JSON", &events, TEXT("a") "data: {\"choices\":[}\n\n" TEXT("b"),
-     FAILED(BAD_JSON), "a", "c1", "0", "", EVENTS, "'{' was expected at byte 12"},
+     FAILED(BAD_JSON), "a", "c1 o0", "0", "", EVENTS, "'{' was expected at byte 12"},
     {"words of a bad event are dropped", &events,
      TEXT("a") "data: {\"choices\":[{\"text\":\"b\"}],]}\n\n", FAILED(BAD_JSON), "a",
-     "c1", "0", "", EVENTS, "a string was expected at byte 26"},
-    {"a text, not JSON", &events, "data: hello\n\n", FAILED(BAD_JSON), "", "", "", "",
+     "c1 o0", "0", "", EVENTS, "a string was expected at byte 26"},
+    {"a text, not JSON", &events, "data: hello\n\n", FAILED(BAD_JSON), "", "o0", "", "",
      EVENTS, "near: hello"},
     {"two objects in an event", &events, "data: {}\ndata: {}\n\n", FAILED(BAD_JSON), "",
-     "", "", "", EVENTS, "the end was expected"},
+     "o0", "", "", EVENTS, "the end was expected"},
     {"choices that are none", &events, "data: {\"choices\":{}}\n\n", FAILED(BAD_JSON), "",
-     "", "", "", EVENTS, "a list of choices"},
+     "o0", "", "", EVENTS, "a list of choices"},
     {"text that is none", &events, "data: {\"choices\":[{\"text\":5}]}\n\n",
-     FAILED(BAD_JSON), "", "", "", "", EVENTS, "a string was expected"},
-    {"no UTF-8", &events, TEXT("a\xff") DONE, FAILED(BAD_JSON), "", "", "", "", EVENTS,
+     FAILED(BAD_JSON), "", "o0", "", "", EVENTS, "a string was expected"},
+    {"no UTF-8", &events, TEXT("a\xff") DONE, FAILED(BAD_JSON), "", "o0", "", "", EVENTS,
      "valid UTF-8"},
-    {"a list", &json, "[1]", FAILED(BAD_JSON), "", "", "", "", EVENTS,
+    {"a list", &json, "[1]", FAILED(BAD_JSON), "", "o0", "", "", EVENTS,
      "'{' was expected"},
     {"an answer that is cut", &json, "{\"choices\":[{\"text\":\"a", FAILED(BAD_JSON), "",
-     "", "", "", EVENTS, "the end of a string"},
+     "o0", "", "", EVENTS, "the end of a string"},
     {"an answer without choices", &json, "{\"id\":7}", FAILED(BAD_JSON), "", "o0", "", "",
      EVENTS, "without \"choices\""},
     {"HTML", &(given){200, "text/html"}, "<!DOCTYPE html>\n<p>Sign in",
@@ -258,6 +258,32 @@ static void too_large(void **state)
     }
 }
 
+/* A stream without an end does not take all memory. */
+static void too_many(void **state)
+{
+    (void)state;
+    ifm_record record = ifm_record_empty();
+    record.wire = malloc(sizeof *record.wire);
+    assert_non_null(record.wire);
+    *record.wire = ifm_wire_unknown();
+    ifm_answer *self;
+    const ifm_answer_options options = {.stream = true};
+    assert_int_equal(ifm_answer_new(&options, &record, &self, NULL), IFM_OK);
+    ifm_answer_head(self, 200, "text/event-stream", 0);
+    static char events_of_one[7 * 4096];
+    for (size_t i = 0; i < sizeof events_of_one; i++)
+        events_of_one[i] = "data:\n\n"[i % 7];
+    int reads = 0;
+    while (reads < 1000 && ifm_answer_take(self, events_of_one, sizeof events_of_one, 1))
+        reads++;
+    assert_int_equal(reads, 256);
+    ifm_answer_end(self, IFM_OUTCOME_RESET, "we closed it", 2);
+    assert_int_equal(record.wire->outcome, IFM_OUTCOME_TOO_LARGE);
+    assert_int_equal(record.wire->n_pieces, 1 << 20);
+    ifm_answer_free(self);
+    ifm_record_deinit(&record);
+}
+
 static void every_outcome_has_a_name(void **state)
 {
     (void)state;
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_message_is_one_tame_line),
         cmocka_unit_test(secrets_are_hidden),
         cmocka_unit_test(too_large),
+        cmocka_unit_test(too_many),
         cmocka_unit_test(every_outcome_has_a_name),
         cmocka_unit_test(every_failure_of_the_transport),
     };
