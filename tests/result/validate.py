@@ -26,6 +26,18 @@ RUNS = [
      "native,worker:" + os.path.join(BUILD, "inferometer-worker")],
 ]
 
+# Options of a mock server, and of a load that is made against it.
+LOADS = [
+    (["--ttft", "2", "--itl", "1"],
+     ["-c", "4", "-n", "40", "--warmup", "2", "--slo", "ttft:500,tpot:50", "--output-len", "4"]),
+    (["--ttft", "2", "--shape", "multi:2,reasoning:2,continuous-usage,cached:3,llama-timings",
+      "--fault", "reset:0.2@2", "--fault", "http-429=1:0.2"],
+     ["-r", "200", "-n", "30", "--endpoint", "chat", "--output-len", "8", "--new-connection"]),
+    (["--fault", "html"], ["-r", "inf", "-n", "3"]),
+]
+
+import mock  # beside this file
+
 try:
     from jsonschema import Draft202012Validator
 except ImportError:
@@ -111,11 +123,19 @@ def main():
     for options, document in zip(RUNS, documents):
         check_valid(everything, document, " ".join(options))
 
+    for server, options in LOADS:
+        with mock.Server(*server) as at:
+            documents.append(mock.load(at.url, *options)[0])
+        check_valid(everything, documents[-1], " ".join(server + options))
+
     validator = Draft202012Validator(schema)
-    paths = list(required_paths(schema, schema, documents[0]))
-    assert len(paths) > 100, len(paths)
-    for path in paths:
-        assert missed(validator, documents[0], path), f"not missed: {path}"
+    paths = 0
+    for document in copy.deepcopy([documents[0], documents[len(RUNS)]]):
+        del document["requests"][1:]  # one of each thing is enough, and quick
+        for path in list(required_paths(schema, schema, document)):
+            assert missed(validator, document, path), f"not missed: {path}"
+            paths += 1
+    assert paths > 200, paths
     spoiled = copy.deepcopy(documents[0])
     spoiled["requests"][0]["token_ns"][0] = 0.5
     assert not validator.is_valid(spoiled), "a time that is no integer was let through"
@@ -124,7 +144,7 @@ def main():
         words = set(re.findall(r"[A-Za-z0-9_]+", " ".join(re.findall(r"`([^`]*)`", file.read()))))
     unnamed = sorted(set(property_names(schema)) - words)
     assert not unnamed, f"docs/result-schema.md does not name {unnamed}"
-    print(f"{len(documents)} documents, {len(paths)} required fields: ok")
+    print(f"{len(documents)} documents, {paths} required fields: ok")
 
 
 main()
