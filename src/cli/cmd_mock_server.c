@@ -57,6 +57,8 @@ static ifm_status read_options(const ifm_arguments *a, ifm_mock_options *options
     options->concurrency = ifm_arguments_int(a, "concurrency");
     options->read_timeout_ns =
         (int64_t)(ifm_arguments_float(a, "read-timeout") * 1e3) * NS_PER_MS;
+    options->keep_alive_ns =
+        (int64_t)(ifm_arguments_float(a, "keep-alive") * 1e3) * NS_PER_MS;
     options->seed = (uint64_t)ifm_arguments_int(a, "seed");
     if (options->unix_path != NULL &&
         (ifm_arguments_given(a, "port") || ifm_arguments_given(a, "host")))
@@ -184,6 +186,14 @@ static const ifm_option options[] = {
      .fallback = "60",
      .group = "Where",
      .help = "seconds in which a request has to be complete; 0: no limit"},
+    {.name = "keep-alive",
+     .type = IFM_OPTION_FLOAT,
+     .argument = "S",
+     .min = 0,
+     .max = 1e6,
+     .fallback = "0",
+     .group = "Where",
+     .help = "seconds after which a connection without a request is closed; 0: never"},
     {.name = "ttft",
      .type = IFM_OPTION_FLOAT,
      .argument = "MS",

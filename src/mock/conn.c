@@ -21,6 +21,13 @@ enum {
 static const int64_t linger_ns = 2000000000;
 static const int64_t stuck_ns = 60000000000; /* without a byte taken, with all sent */
 
+void ifm_mock_conn_idle(ifm_mock *self, ifm_mock_conn *c)
+{
+    if (self->options.keep_alive_ns > 0)
+        ifm_mock_timers_set(&self->timers, &c->timer,
+                            ifm_time_now().ns + self->options.keep_alive_ns);
+}
+
 static void add_conn(ifm_mock *self, int fd)
 {
     ifm_mock_conn *c = calloc(1, sizeof *c);
@@ -37,6 +44,7 @@ static void add_conn(ifm_mock *self, int fd)
         c->next->prev = c;
     self->conns = c;
     self->n_conns++;
+    ifm_mock_conn_idle(self, c);
 }
 
 /* Without descriptors the listening socket stays ready, and would keep the loop awake. */
@@ -223,7 +231,7 @@ void ifm_mock_conn_linger(ifm_mock *self, ifm_mock_conn *c, bool for_ever)
 
 void ifm_mock_conn_timeout(ifm_mock *self, ifm_mock_conn *c)
 {
-    if (c->state == IFM_MOCK_READING) {
+    if (c->state == IFM_MOCK_READING && c->request.begun) {
         c->keep_alive = false;
         ifm_mock_serve_refuse(self, c, 408, "", "the request took too long to come");
     } else {
@@ -238,6 +246,7 @@ static void take(ifm_mock *self, ifm_mock_conn *c, const char *bytes, size_t n,
     ifm_mock_request *request = &c->request;
     if (!request->begun) {
         c->received_ns = stamp;
+        ifm_mock_timers_cancel(&self->timers, &c->timer);
         if (self->options.read_timeout_ns > 0)
             ifm_mock_timers_set(&self->timers, &c->timer,
                                 stamp + self->options.read_timeout_ns);

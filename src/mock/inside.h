@@ -112,6 +112,8 @@ bool ifm_mock_conn_send(ifm_mock *self, ifm_mock_conn *c, const char *bytes, siz
 void ifm_mock_conn_linger(ifm_mock *self, ifm_mock_conn *c, bool for_ever);
 /* Closes now; with `reset` by RST. Ends its request as GONE unless it has ended. */
 void ifm_mock_conn_kill(ifm_mock *self, ifm_mock_conn *c, bool reset);
+/* It waits for a request, and not for ever if --keep-alive says so. */
+void ifm_mock_conn_idle(ifm_mock *self, ifm_mock_conn *c);
 /* The timer of a connection that is not PLAYING. */
 void ifm_mock_conn_timeout(ifm_mock *self, ifm_mock_conn *c);
 /* Tells the poller what is wanted of it now. */

@@ -35,6 +35,7 @@ typedef struct ifm_mock_options {
     int64_t tokens;             /* of each answer; 0: as the request says, else 16 */
     int64_t concurrency;        /* requests served at once, others queue; 0: all */
     int64_t read_timeout_ns;    /* from a request's first byte to its last; 0: none */
+    int64_t keep_alive_ns;      /* an idle connection is closed then; 0: never */
     uint64_t seed;              /* of jitter, and of who meets a fault */
     ifm_mock_shapes shapes;
     ifm_mock_faults faults;

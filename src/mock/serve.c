@@ -136,6 +136,7 @@ void ifm_mock_serve_answered(ifm_mock *self, ifm_mock_conn *c)
                               "the answer has ended");
         return;
     }
+    ifm_mock_conn_idle(self, c);
     ifm_mock_conn_watch(self, c);
 }
 

@@ -78,6 +78,16 @@ class Protocol(unittest.TestCase):
                 file.readline()
         self.assertEqual([e["request_id"] for e in server.log], ["id-0", "id-1", "id-2"])
 
+    def test_idle_connections_are_closed(self):
+        with serving("--keep-alive", "0.05") as server:
+            with server.connect() as silent:
+                self.assertEqual(receive(silent).raw, b"")
+            with server.connect() as kept:
+                kept.sendall(request_bytes("/v1/completions", completion()))
+                answer = receive(kept)
+        self.assertTrue(answer.complete and not answer.reset)
+        self.assertNotIn("connection", answer.headers)
+
     def test_http_1_0(self):
         with serving() as server:
             answer = ask(server, body=completion(), version="1.0")
