@@ -56,11 +56,22 @@ static void count_surplus(ifm_loop *self, int64_t tokens)
     self->surplus[i].count++;
 }
 
+/* What a template puts in front of every prompt is in the cache from the second one on, and
+ * says nothing; nor does a word or two with which a prompt begins by chance. */
+static bool is_cached(const ifm_wire *w, int64_t surplus)
+{
+    enum { BY_CHANCE = 2 };
+    return w->usage.cached_tokens > (surplus > 0 ? surplus : 0) + BY_CHANCE;
+}
+
 static void count_usage(ifm_loop *self, const ifm_wire *w)
 {
-    if (w->usage.prompt_tokens >= 0 && w->asked_input_tokens >= 0)
-        count_surplus(self, w->usage.prompt_tokens - w->asked_input_tokens);
-    if (w->usage.cached_tokens > 0 && self->unique)
+    const bool known = w->usage.prompt_tokens >= 0 && w->asked_input_tokens >= 0;
+    const int64_t surplus =
+        known ? w->usage.prompt_tokens - w->asked_input_tokens : 0;
+    if (known)
+        count_surplus(self, surplus);
+    if (self->unique && is_cached(w, surplus))
         self->load->server_cached = true;
 }
 
