@@ -279,22 +279,15 @@ static ifm_status open_tokenizer(ifm_load_setup *self, ifm_error *err)
     return asked != NULL ? ifm_fail_within(err, st, "--tokenizer") : IFM_OK;
 }
 
-/* A model's name is asked for also when it is known: it shows that somebody is there. */
 static ifm_status ask_model(ifm_load_setup *self, int cancel_fd, ifm_error *err)
 {
     ifm_client *client = NULL;
-    char *first = NULL;
     ifm_status st = ifm_client_new(&self->wire.client, &client, err);
     if (st != IFM_OK)
         return st;
-    st = ifm_client_first_model(client, cancel_fd, &first, err);
+    st = ifm_client_first_model(client, cancel_fd, &self->model, err);
     ifm_client_free(client);
-    if (self->model == NULL) {
-        self->model = first;
-        return st;
-    }
-    free(first);
-    return st == IFM_ERR_FORMAT ? IFM_OK : st;
+    return st;
 }
 
 ifm_status ifm_load_setup_source(const ifm_load_setup *self, uint64_t seed,
@@ -307,7 +300,7 @@ ifm_status ifm_load_setup_source(const ifm_load_setup *self, uint64_t seed,
 
 ifm_status ifm_load_setup_meet(ifm_load_setup *self, int cancel_fd, ifm_error *err)
 {
-    ifm_status st = ask_model(self, cancel_fd, err);
+    ifm_status st = self->model == NULL ? ask_model(self, cancel_fd, err) : IFM_OK;
     if (st == IFM_OK)
         st = open_tokenizer(self, err);
     ifm_source_options *s = &self->asked;

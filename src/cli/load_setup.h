@@ -23,8 +23,8 @@ typedef struct ifm_load_setup {
  * files and tokenizers say. */
 ifm_status ifm_load_setup_init(ifm_load_setup *self, const ifm_arguments *arguments,
                                ifm_error *err);
-/* Asks the server which model it has, and so whether it is there; then opens the tokenizer and
- * the source. Errors: IO (nobody answers), FORMAT, CANCELLED; and the tokenizer's. */
+/* Asks the server which model it has, unless it was named; then opens the tokenizer and the
+ * source. Errors: IO (nobody answers), FORMAT, CANCELLED; and the tokenizer's. */
 ifm_status ifm_load_setup_meet(ifm_load_setup *self, int cancel_fd, ifm_error *err);
 void ifm_load_setup_deinit(ifm_load_setup *self);
 

@@ -67,8 +67,7 @@ static bool is_cached(const ifm_wire *w, int64_t surplus)
 static void count_usage(ifm_loop *self, const ifm_wire *w)
 {
     const bool known = w->usage.prompt_tokens >= 0 && w->asked_input_tokens >= 0;
-    const int64_t surplus =
-        known ? w->usage.prompt_tokens - w->asked_input_tokens : 0;
+    const int64_t surplus = known ? w->usage.prompt_tokens - w->asked_input_tokens : 0;
     if (known)
         count_surplus(self, surplus);
     if (self->unique && is_cached(w, surplus))

@@ -338,11 +338,19 @@ class Ending(Case):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{free.getsockname()[1]}"
-            for options in ((), ("--model", "m")):
-                document, out, err = self.load(url, *options, expect=(1,))
-                self.assertIsNone(document)
-                self.assertEqual(len(err.splitlines()), 1, err)
-                self.assertIn(url, err)
+            document, out, err = self.load(url, expect=(1,))
+            self.assertIsNone(document)
+            self.assertEqual(len(err.splitlines()), 1, err)
+            self.assertIn(url, err)
+            # Who named the model asked for a load: it is one of which nothing came.
+            document, out, err = self.load(url, "--model", "m", "-d", "500ms", "-c", "2",
+                                           expect=(1,))
+        measured = self.check_sums(document)
+        self.assertEqual(document["load"]["outcomes"],
+                         {"connection-refused": len(measured)})
+        # Two places, which begin to rest from the hundredth failure on.
+        self.assertIn(len(measured), range(100, 400))
+        self.assertIn("all-failed", {w["code"] for w in document["warnings"]})
 
     def test_wrong_usage(self):
         wrong = [
