@@ -16,6 +16,7 @@
 enum {
     LOOK_EVENTS = 512,
     LOOK_AGAIN_NS = 200 * 1000, /* some forty sockets */
+    LOOK_SHARE = 5, /* looking costs as much as sockets are ready: at most this part */
 };
 
 /* ---- descriptors ------------------------------------------------------------------- */
@@ -252,16 +253,18 @@ static void serve_one(ifm_client *self, int fd)
 /* Serves what is queued, looking again in between, but not far beyond `until`. */
 static void serve_queue(ifm_client *self, ifm_time until)
 {
-    int64_t looked = ifm_time_now().ns;
+    int64_t looked = ifm_time_now().ns, rest_ns = LOOK_AGAIN_NS;
     while (self->queue_head != self->queue_tail) {
         serve_one(self, self->queue[self->queue_head++ & (self->queue_room - 1)]);
         const int64_t now = ifm_time_now().ns;
-        if (now - looked < LOOK_AGAIN_NS)
+        if (now - looked < rest_ns)
             continue;
-        looked = now;
-        look(self, (ifm_time){0});
         if (now >= until.ns)
             return;
+        look(self, (ifm_time){0});
+        looked = ifm_time_now().ns;
+        rest_ns = LOOK_SHARE * (looked - now);
+        rest_ns = rest_ns > LOOK_AGAIN_NS ? rest_ns : LOOK_AGAIN_NS;
     }
 }
 
