@@ -34,6 +34,7 @@ static ifm_status open_parts(ifm_client *self, ifm_error *err)
         return ifm_fail(err, IFM_ERR_UNSUPPORTED,
                         "--http2: this system's libcurl (%s) has no HTTP/2",
                         facts->version);
+    self->http2_broken = ifm_http2_is_broken(self);
     self->share = curl_share_init();
     if (self->share == NULL || !ifm_client_grow_slots(self, 0) ||
         !ifm_client_make_headers(self))

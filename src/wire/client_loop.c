@@ -120,6 +120,12 @@ static void conclude(ifm_exchange *e, CURLcode code)
         ifm_timers_arm(e);
         return;
     }
+    if (ifm_http2_turn(e, code)) {
+        curl_multi_remove_handle(e->shard->multi, e->easy);
+        e->attempts--;
+        if (ifm_exchange_begin(e))
+            return;
+    }
     const ifm_outcome outcome =
         e->settled ? IFM_OUTCOME_OK : ifm_exchange_outcome(e, code, text, sizeof text);
     ifm_exchange_end(e, outcome, outcome != IFM_OUTCOME_OK ? text : NULL,

@@ -58,6 +58,7 @@ static ifm_outcome tls_outcome(const ifm_exchange *self, CURLcode code, char *te
          "names certificates to trust"},
         {"subject name", "its certificate is for another host"},
         {"does not match", "its certificate is for another host"},
+        {"SSL_ERROR_SYSCALL", "it closed the connection: does it speak TLS?"},
         {"wrong version number",
          "it does not speak TLS: is it http:// and not https://?"},
         {"packet length too long",

@@ -72,6 +72,9 @@ typedef struct ifm_exchange {
     bool head_seen;            /* of the final response of this attempt */
     bool retrying;             /* its body is of no use */
     bool settled;              /* the answer wants no more */
+    bool joins;                /* client_http2.c: an open connection, or none at all */
+    bool stopped;              /* since it would have opened one */
+    int turns;
     char says[CURL_ERROR_SIZE];
 } ifm_exchange;
 
@@ -115,8 +118,9 @@ struct ifm_client {
     ifm_exchange **heap; /* [1 … n_heap] */
     size_t n_heap;
     size_t n_doomed;
-    size_t n_ended; /* ever */
-    bool stirred;   /* libcurl may have news that nobody has read */
+    size_t n_ended;                 /* ever */
+    bool http2_broken, http2_begun; /* client_http2.c */
+    bool stirred;                   /* libcurl may have news that nobody has read */
 };
 
 /* client_pool.c */
@@ -165,6 +169,13 @@ void ifm_retry_read(ifm_exchange *self, const char *line, size_t n);
 bool ifm_retry_wanted(const ifm_exchange *self, long status);
 /* How long to rest before. */
 int64_t ifm_retry_delay_ns(const ifm_exchange *self);
+
+/* client_http2.c */
+bool ifm_http2_is_broken(const ifm_client *client);
+/* Before each beginning. */
+void ifm_http2_choose(ifm_exchange *self);
+/* Whether what ended with `code` is to be begun again. */
+bool ifm_http2_turn(ifm_exchange *self, CURLcode code);
 
 /* client_timers.c: deadlines of exchanges, the nearest first. Lazy: a byte that comes moves
  * no deadline; one that is reached is looked at again. */

@@ -174,7 +174,7 @@ void ifm_client_start(ifm_client *self, const ifm_call *call)
     e->request = call->request;
     e->due_ns = call->due.ns;
     e->start_ns = now;
-    e->attempts = e->resends = 0;
+    e->attempts = e->resends = e->turns = 0;
     ifm_exchange_reset(e);
     const char *id = call->request_id != NULL ? call->request_id : "";
     snprintf(wire->request_id, sizeof wire->request_id, "%s", id);

@@ -121,6 +121,10 @@ static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_socka
 {
     ifm_exchange *self = user;
     (void)purpose;
+    if (self->joins) {
+        self->stopped = true;
+        return CURL_SOCKET_BAD;
+    }
     if (self->sent_ns != 0) {
         self->resends++;
         self->sent_ns = self->connect_ns = self->dns_ns = 0;
@@ -313,6 +317,7 @@ void ifm_exchange_reset(ifm_exchange *self)
     self->head_seen = self->retrying = self->settled = false;
     self->dns_ns = self->connect_ns = self->sent_ns = self->heard_ns = 0;
     self->complete_ns = 0;
+    self->stopped = false;
     self->retry_after_ns = -1;
     self->socket_errno = 0;
     self->fd = -1;
@@ -325,6 +330,7 @@ bool ifm_exchange_begin(ifm_exchange *self)
 {
     ifm_exchange_reset(self);
     self->attempts++;
+    ifm_http2_choose(self);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)self->n_body);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, self->body);
     self->begun_ns = ifm_time_now().ns;
