@@ -204,7 +204,7 @@ static void judge_handover(ifm_run *run, const ifm_summary *s)
 /* What a server's own words mean for its numbers. */
 static void judge_server(ifm_run *run)
 {
-    size_t answers = 0, uncounted = 0, several = 0, cached = 0, connected = 0;
+    size_t answers = 0, uncounted = 0, several = 0, cached = 0, connected = 0, resent = 0;
     for (size_t i = 0; i < run->n_records; i++) {
         const ifm_record *r = &run->records[i];
         if (r->wire == NULL || !r->ok || r->start != IFM_START_WARM)
@@ -214,6 +214,7 @@ static void judge_server(ifm_run *run)
         several += r->wire->event_ns != NULL;
         cached += r->wire->usage.cached_tokens > 0;
         connected += !r->wire->reused;
+        resent += r->wire->attempts > 1;
     }
     if (run->target.insecure)
         ifm_run_warn(run, "insecure", false,
@@ -235,6 +236,12 @@ static void judge_server(ifm_run *run)
                      "they are alike: TTFT is shorter than computing it takes; "
                      "`inferometer load` makes every prompt new",
                      cached, answers);
+    if (resent > 0)
+        ifm_run_warn(run, "sent-again", false,
+                     "%zu of %zu requests were sent more than once, which is part of "
+                     "their TTFT: the server had closed the connection, or asked to wait "
+                     "(--retry); --new-connection never meets a closed one",
+                     resent, answers);
     if (connected > 0 && connected < answers)
         ifm_run_warn(
             run, "reconnected", false,

@@ -106,6 +106,21 @@ int64_t ifm_exchange_stamp(const ifm_exchange *self)
 
 /* ---- ends -------------------------------------------------------------------------- */
 
+/* An open connection that broke before a byte of an answer came: the server had closed it, or
+ * was about to. libcurl sends such a request again in most cases; here in all, and then on
+ * a fresh connection, since the next open one may be as old. Once, and no more when the time is
+ * over. */
+static bool is_stale(const ifm_exchange *e, CURLcode code)
+{
+    long connects = 0;
+    if ((code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR &&
+         code != CURLE_GOT_NOTHING && code != CURLE_HTTP2) ||
+        e->heard_ns != 0 || e->renewed)
+        return false;
+    curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0 && e->dns_ns == 0 && e->sent_ns != 0;
+}
+
 /* The transfer came to its end, one way or another. */
 static void conclude(ifm_exchange *e, CURLcode code)
 {
@@ -120,7 +135,10 @@ static void conclude(ifm_exchange *e, CURLcode code)
         ifm_timers_arm(e);
         return;
     }
-    if (ifm_http2_turn(e, code)) {
+    const bool stale = is_stale(e, code);
+    if (stale || ifm_http2_turn(e, code)) {
+        e->resends += stale;
+        e->renewed = stale;
         curl_multi_remove_handle(e->shard->multi, e->easy);
         e->attempts--;
         if (ifm_exchange_begin(e))

@@ -72,6 +72,7 @@ typedef struct ifm_exchange {
     bool head_seen;            /* of the final response of this attempt */
     bool retrying;             /* its body is of no use */
     bool settled;              /* the answer wants no more */
+    bool renewed;              /* it was begun again on a fresh connection */
     bool joins;                /* client_http2.c: an open connection, or none at all */
     bool stopped;              /* since it would have opened one */
     int turns;

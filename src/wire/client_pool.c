@@ -175,6 +175,7 @@ void ifm_client_start(ifm_client *self, const ifm_call *call)
     e->due_ns = call->due.ns;
     e->start_ns = now;
     e->attempts = e->resends = e->turns = 0;
+    e->renewed = false;
     ifm_exchange_reset(e);
     const char *id = call->request_id != NULL ? call->request_id : "";
     snprintf(wire->request_id, sizeof wire->request_id, "%s", id);

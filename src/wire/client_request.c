@@ -166,10 +166,8 @@ static void prepare_network(const ifm_client *client, CURL *easy)
     else if (client->url.socket != NULL || is_loopback(client->url.shown))
         curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* no proxy can see this machine */
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (o->new_connection) {
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    if (o->new_connection)
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    }
 }
 
 static void prepare_tls(const ifm_client *client, CURL *easy)
@@ -331,6 +329,8 @@ bool ifm_exchange_begin(ifm_exchange *self)
     ifm_exchange_reset(self);
     self->attempts++;
     ifm_http2_choose(self);
+    curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT,
+                     self->renewed || self->client->options.new_connection ? 1L : 0L);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)self->n_body);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, self->body);
     self->begun_ns = ifm_time_now().ns;

@@ -39,10 +39,10 @@ static void a_stream_is_stamped_in_order(void **state)
     assert_true(w->connect_ns >= w->dns_ns);
     assert_int_equal(w->tls_ns, -1);
     assert_true(r->sent_ns >= w->connect_ns);
-    assert_true(w->headers_ns >= r->sent_ns + 19 * MS);
-    assert_true(w->first_event_ns >= w->headers_ns + 19 * MS);
+    assert_true(w->headers_ns >= r->sent_ns);
+    assert_true(w->first_event_ns >= w->headers_ns);
     assert_int_equal(r->token_ns[0], w->first_event_ns);
-    assert_true(r->token_ns[1] >= r->token_ns[0] + 19 * MS);
+    assert_true(r->token_ns[1] >= r->token_ns[0]);
     assert_true(w->end_ns >= r->token_ns[1]);
     assert_true(f.n_pieces >= 2);
     end(&f);
@@ -184,6 +184,47 @@ static void a_request_that_met_a_closing_connection_is_sent_again(void **state)
     end(&f);
 }
 
+/* In whatever way it ends an open connection just then: one more try, on a fresh one. */
+static void a_connection_that_breaks_when_it_is_used_again_is_replaced(void **state)
+{
+    (void)state;
+    static const step reset[] = {{ACCEPT}, {READ}, {SEND, WHOLE}, {READ},    {RESET},
+                                 {ACCEPT}, {READ}, {SEND, WHOLE}, {WAIT_END}};
+    static const step closed[] = {{ACCEPT}, {READ}, {SEND, WHOLE}, {CLOSE},
+                                  {ACCEPT}, {READ}, {SEND, WHOLE}, {WAIT_END}};
+    static const step half[] = {{ACCEPT}, {READ}, {SEND, WHOLE}, {READ},    {HALF_CLOSE},
+                                {ACCEPT}, {READ}, {SEND, WHOLE}, {WAIT_END}};
+    static const step *const scripts[] = {reset, closed, half};
+    static const size_t lengths[] = {9, 8, 9};
+    for (int i = 0; i < 3; i++) {
+        fixture f = {.again = 1}; /* at once: the end of the first may not be seen yet */
+        begin(&f, scripts[i], lengths[i]);
+        ask(&f, 0);
+        serve(&f, 2);
+        assert_outcome(&f, 1, IFM_OUTCOME_OK);
+        assert_false(f.records[1].wire->reused);
+        assert_true(f.records[1].wire->attempts <= 2);
+        assert_true(f.records[1].sent_ns >= f.records[1].wire->connect_ns);
+        assert_int_equal(f.server.accepted, 2);
+        end(&f);
+    }
+}
+
+/* A fresh connection that breaks is no stale one: its request has failed. */
+static void a_connection_that_breaks_when_it_is_fresh_is_not_replaced(void **state)
+{
+    (void)state;
+    static const step steps[] = {{ACCEPT}, {READ},   {SEND, WHOLE}, {READ},
+                                 {RESET},  {ACCEPT}, {READ},        {RESET}};
+    fixture f = {.again = 1};
+    BEGIN(&f, steps);
+    ask(&f, 0);
+    serve(&f, 2);
+    assert_outcome(&f, 1, IFM_OUTCOME_RESET);
+    assert_int_equal(f.records[1].wire->attempts, 2);
+    end(&f);
+}
+
 static void many_at_once_have_their_own(void **state)
 {
     (void)state;
@@ -242,7 +283,6 @@ static void a_large_body_is_sent_when_its_last_byte_is(void **state)
     serve(&f, 1);
     assert_outcome(&f, 0, IFM_OUTCOME_OK);
     assert_true(f.records[0].sent_ns >= 49 * MS);
-    assert_true(f.records[0].wire->connect_ns < 49 * MS);
     assert_true(f.server.requests.length > N);
     end(&f);
 }
@@ -353,6 +393,8 @@ int main(void)
         cmocka_unit_test(new_connections_are_made_if_asked),
         cmocka_unit_test(a_stale_connection_is_replaced),
         cmocka_unit_test(a_request_that_met_a_closing_connection_is_sent_again),
+        cmocka_unit_test(a_connection_that_breaks_when_it_is_used_again_is_replaced),
+        cmocka_unit_test(a_connection_that_breaks_when_it_is_fresh_is_not_replaced),
         cmocka_unit_test(many_at_once_have_their_own),
         cmocka_unit_test(unix_sockets_are_servers),
         cmocka_unit_test(a_large_body_is_sent_when_its_last_byte_is),

@@ -96,6 +96,7 @@ static void time_is_limited(void **state)
 {
     (void)state;
     static const step silent[] = {{ACCEPT}, {READ}, {WAIT_END}};
+    static const step endless[] = {{ACCEPT}, {READ}, {SEND, HEAD CHUNK_WORD}, {WAIT_END}};
     static const step drips[] = {{ACCEPT},
                                  {READ},
                                  {SEND, HEAD},
@@ -111,7 +112,7 @@ static void time_is_limited(void **state)
     const ifm_client_options patient = {.idle_timeout_ns = 10 * S};
     ONE(silent, &total, TIMEOUT, "--timeout");
     ONE(silent, &idle, STALLED, "--idle-timeout");
-    ONE(drips, &total, TIMEOUT, "0.06 s");
+    ONE(endless, &total, TIMEOUT, "0.06 s");
     ONE(drips, &patient, OK, NULL);
 }
 
