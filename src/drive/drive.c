@@ -94,30 +94,40 @@ static void *run_loop(void *user)
     return NULL;
 }
 
+/* Tells the other processes, and whoever looks on. True: the load is to end. */
+static bool tell(const ifm_drive_options *options, ifm_loop *loop, ifm_totals *totals,
+                 int64_t tick)
+{
+    /* Adding up a thousand processes takes milliseconds. */
+    const bool show = options->ranks == NULL || tick % (TICK_MS / RANKS_TICK_MS) == 0;
+    const bool shown = show && options->on_tick != NULL;
+    if (totals == NULL)
+        return false;
+    ifm_loop_look(loop, totals);
+    const bool stop = ifm_ranks_report(options->ranks, totals, shown ? totals : NULL);
+    if (shown)
+        options->on_tick(options->user, totals);
+    return stop;
+}
+
 /* Looks on until the loop has ended. */
 static void watch(const ifm_drive_options *options, ifm_loop *loop, int done_fd)
 {
     struct pollfd fds[2] = {{done_fd, POLLIN, 0}, {options->cancel_fd, POLLIN, 0}};
     ifm_totals *totals = malloc(sizeof *totals);
-    for (;;) {
+    for (int64_t tick = 0;; tick++) {
         const int n = poll(fds, 2, options->ranks != NULL ? RANKS_TICK_MS : TICK_MS);
         if (n < 0 && errno != EINTR)
             break;
         if (n > 0 && fds[0].revents != 0)
             break;
-        bool stop = false;
-        if (totals != NULL) {
-            ifm_loop_look(loop, totals);
-            stop = ifm_ranks_report(options->ranks, totals, totals);
-        }
+        const bool stop = tell(options, loop, totals, tick);
         if (stop || (n > 0 && fds[1].revents != 0)) {
             fds[1].fd = -1; /* once is enough */
             ifm_ranks_cancel(options->ranks);
             atomic_store(&loop->cancelled, true);
             ifm_loop_wake(loop);
         }
-        if (totals != NULL && options->on_tick != NULL)
-            options->on_tick(options->user, totals);
     }
     free(totals);
 }

@@ -1,5 +1,6 @@
 #include "drive/ranks.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,8 +295,12 @@ void ifm_ranks_breathe(ifm_ranks *self, int64_t nap_ns)
     bool any = false;
     while (ifm_ranks_pump(self))
         any = true;
-    if (any || ifm_ranks_now(self).ns < self->awake_until.ns)
+    if (any)
         return;
+    if (ifm_ranks_now(self).ns < self->awake_until.ns) {
+        sched_yield(); /* who asks may share our core */
+        return;
+    }
     nanosleep(&(struct timespec){.tv_nsec = (long)nap_ns}, NULL);
 }
 

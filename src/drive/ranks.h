@@ -65,8 +65,8 @@ ifm_status ifm_ranks_start_together(ifm_ranks *self, ifm_time *start, ifm_error 
 
 /* ---- meanwhile ----------------------------------------------------------------------- */
 
-/* Some four times a second: sends this rank's totals (others), or takes them in (rank 0).
- * *sum is own + the last report of every other rank; may be `own`. True: rank 0 (or its
+/* Some ten times a second: sends this rank's totals (others), or takes them in (rank 0).
+ * *sum is own + the last report of every other rank; may be `own`, or NULL. True: rank 0 (or its
  * death) asks this rank to end. */
 bool ifm_ranks_report(ifm_ranks *self, const ifm_totals *own, ifm_totals *sum);
 /* The load ends early: rank 0 tells the others. From now on a rank has less than a second

@@ -115,15 +115,15 @@ void ifm_ranks_sum(const ifm_ranks *self, const ifm_totals *own, ifm_totals *sum
 
 bool ifm_ranks_report(ifm_ranks *self, const ifm_totals *own, ifm_totals *sum)
 {
-    if (self == NULL) {
-        if (sum != own)
-            *sum = *own;
+    if (sum != NULL && sum != own)
+        *sum = *own;
+    if (self == NULL)
         return false;
-    }
     self->begun = own->started;
     ifm_ranks_beat(self);
     if (self->place.rank == 0) {
-        ifm_ranks_sum(self, own, sum);
+        if (sum != NULL)
+            ifm_ranks_sum(self, sum, sum);
         return self->cancelled;
     }
     /* Rank 0 takes in some 40 MB a second at most, however many there are. */
@@ -135,8 +135,6 @@ bool ifm_ranks_report(ifm_ranks *self, const ifm_totals *own, ifm_totals *sum)
         ifm_ranks_send(self, 0, IFM_RANKS_TOTALS, own, sizeof *own);
         self->reported = now;
     }
-    if (sum != own)
-        *sum = *own;
     if (self->cancel_came || self->quit_came || self->peers[0].lost)
         self->cancelled = true;
     return self->cancelled;
