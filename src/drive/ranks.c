@@ -72,7 +72,7 @@ void ifm_ranks_close(ifm_ranks *self)
     const bool whole = self->place.rank == 0 || !self->bye_came || self->bye.whole;
     if (self->place.rank == 0 && !self->finished)
         ifm_ranks_send_all(self, IFM_RANKS_QUIT, &quit, sizeof quit);
-    if (self->place.rank == 0 && self->finished)
+    if (self->place.rank == 0 && self->finished && !self->bye.whole)
         ifm_ranks_send_all(self, IFM_RANKS_LEAVE, NULL, 0);
     if (self->place.rank == 0)
         flush(self);

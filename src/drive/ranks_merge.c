@@ -195,8 +195,8 @@ static void say_bye(ifm_ranks *ranks)
     bool whole = !ranks->broken;
     for (int32_t r = 1; r < ranks->place.size; r++)
         whole = whole && !ranks->peers[r].lost;
-    const ifm_ranks_bye_message bye = {.whole = whole};
-    ifm_ranks_send_all(ranks, IFM_RANKS_BYE, &bye, sizeof bye);
+    ranks->bye = (ifm_ranks_bye_message){.whole = whole};
+    ifm_ranks_send_all(ranks, IFM_RANKS_BYE, &ranks->bye, sizeof ranks->bye);
     ranks->finished = true;
 }
 
