@@ -53,8 +53,10 @@ static void put_request(FILE *out, const ifm_record *r, const char *target)
     put_time(out, m.has_ttft, m.e2el_ns);
     put_time(out, m.has_ttft, m.generation_ns);
     put_time(out, m.has_tpot, m.has_tpot ? llround(m.tpot_ns) : 0);
+    const bool seen =
+        m.has_ttft && r->wire == NULL; /* behind a network nobody sees them */
     for (int p = 0; p < IFM_PHASE_COUNT; p++)
-        put_time(out, m.has_ttft, r->phases_ns[p]);
+        put_time(out, seen, r->phases_ns[p]);
     fputc(',', out);
     if (r->resident_frac_before >= 0)
         fprintf(out, "%.6f", r->resident_frac_before);

@@ -128,6 +128,11 @@ def main():
             documents.append(mock.load(at.url, *options)[0])
         check_valid(everything, documents[-1], " ".join(server + options))
 
+    with mock.Server("--ttft", "2") as at:
+        document = run(["--url", at.url, "--warm", "3", "-n", "3"])
+    assert document["requests"][0]["events"] and document["target"]["url"] == at.url
+    check_valid(everything, document, "run --url")
+
     validator = Draft202012Validator(schema)
     paths = 0
     for document in copy.deepcopy([documents[0], documents[len(RUNS)]]):
