@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/load_find.h"
 #include "cli/load_outputs.h"
 #include "cli/load_screen.h"
 #include "cli/load_self_test.h"
@@ -75,6 +76,7 @@ static const ifm_option options[] = {
      "prompts)"},
     {"slo", 0, IFM_OPTION_STRING, "LIST", 0, 0, NULL, "Verdict",
      "a promise in milliseconds, ttft:500,tpot:50,e2el:5000: what keeps it is goodput"},
+    IFM_FIND_OPTIONS("Verdict"),
     {"self-test", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, "Verdict",
      "measure no server but this client, against one of known timing: how far its times "
      "are off on this host, which results then carry (takes a minute)"},
@@ -208,6 +210,8 @@ static ifm_status prepare(ifm_load_setup *setup, ifm_load_outputs *outputs,
 {
     const ifm_arguments *arguments = setup->arguments;
     ifm_status st = ifm_load_setup_init(setup, arguments, err);
+    if (st == IFM_OK && ifm_arguments_flag(arguments, "find-rate"))
+        st = ifm_load_find_check(setup, ifm_ranks_size(ranks), err);
     if (st == IFM_OK && ifm_ranks_rank(ranks) == 0)
         st = ifm_load_outputs_open(outputs, arguments, err);
     st = ifm_ranks_agree(ranks, st, 0, &setup->plan.seed, err);
@@ -229,7 +233,10 @@ static int load_server(const ifm_arguments *arguments, ifm_ranks *ranks)
     ifm_ranks_heed(ranks, ifm_interrupt_fd());
     ifm_status st = prepare(&setup, &outputs, &load, ranks, &err);
     if (st == IFM_OK)
-        st = measure(&setup, &load, ranks, ifm_arguments_flag(arguments, "quiet"), &err);
+        st = ifm_arguments_flag(arguments, "find-rate")
+                 ? ifm_load_find(&setup, &load, &err)
+                 : measure(&setup, &load, ranks, ifm_arguments_flag(arguments, "quiet"),
+                           &err);
     int code;
     if (ifm_ranks_rank(ranks) == 0 && load.spool != NULL &&
         ifm_spool_count(load.spool) > 0)
@@ -272,6 +279,8 @@ const ifm_command ifm_command_load = {
         "inferometer load --url http://localhost:8000 -c 16 -n 500\tsixteen at once\n"
         "inferometer load --url http://localhost:8000 -r 5 -d 2m --slo "
         "ttft:500,tpot:50\tfive a second for two minutes, and how many kept the promise\n"
+        "inferometer load --url http://localhost:8000 --slo ttft:500,tpot:50 "
+        "--find-rate\tthe highest rate at which 95% keep it\n"
         "inferometer load --url http://localhost:8000 -r 5 --prompts trace.jsonl "
         "\ta file's prompts at a rate\n"
         "inferometer load --url unix:/run/llm.sock --turns 4 --think-time 2 -c "

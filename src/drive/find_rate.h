@@ -16,8 +16,8 @@ typedef struct ifm_find_rate_options {
     ifm_rate_options search;
     int64_t pause_ns;
     ifm_drive_options drive; /* source: set by prepare */
-    /* Makes the load of the look number `look`, from 0: its facts and plan (rate, number of
-     * requests and warm-up are set afterwards) and where its requests come from, which it
+    /* Makes the load of the look number `look`, from 0: its facts and plan (rate and number of
+     * requests are set afterwards) and where its requests come from, which it
      * keeps as long as the search. */
     ifm_status (*prepare)(void *user, int look, ifm_load_run *load,
                           ifm_requests_source **source, ifm_error *err);
@@ -38,7 +38,8 @@ ifm_status ifm_find_rate(const ifm_find_rate_options *options, ifm_load_run *out
 /* What of a load counts for the search. */
 typedef struct ifm_rate_count {
     int64_t n, n_good;
-    double spread; /* between stretches of the load, at least 1 */
+    int64_t n_good_served; /* had the client taken each up at once */
+    double spread;         /* between stretches of the load, at least 1 */
 } ifm_rate_count;
 
 /* Counts the load's requests that were due from `from_ns` on. Errors: IO, NO_MEMORY. */

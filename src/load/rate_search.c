@@ -96,7 +96,7 @@ static void close_step(ifm_rate_search *s, const ifm_rate_step *step)
 }
 
 void ifm_rate_search_tell(ifm_rate_search *self, int64_t n, int64_t good, double spread,
-                          bool trusted)
+                          bool blameless)
 {
     if (self->done)
         return;
@@ -114,13 +114,20 @@ void ifm_rate_search_tell(ifm_rate_search *self, int64_t n, int64_t good, double
     step->n_good += good;
     step->n_effective += (double)n / fmax(spread, 1);
     judge(self, step);
-    /* A late client makes requests later than they were due, which can only break a promise:
-     * one that was kept all the same is kept. */
-    if (!trusted && step->verdict != IFM_RATE_KEPT)
+    const bool last = step->looks >= self->options.looks || n <= 0;
+    if (step->verdict == IFM_RATE_UNDECIDED && !last)
+        return;
+    if (!blameless && step->verdict != IFM_RATE_KEPT)
         step->verdict = IFM_RATE_SPOILED;
-    if (step->verdict != IFM_RATE_UNDECIDED || step->looks >= self->options.looks ||
-        n <= 0)
-        close_step(self, step);
+    close_step(self, step);
+}
+
+void ifm_rate_search_no_lower(ifm_rate_search *self)
+{
+    if (self->open || !isnan(self->low) || isnan(self->high))
+        return;
+    self->options.least = self->high;
+    self->done = true;
 }
 
 const char *ifm_rate_search_end(const ifm_rate_search *self)

@@ -79,10 +79,16 @@ void ifm_rate_search_init(ifm_rate_search *self, const ifm_rate_options *options
 /* What to try next: *n requests at *rate. False: the search is over. */
 bool ifm_rate_search_next(const ifm_rate_search *self, double *rate, int64_t *n);
 
-/* What came of it: n requests that count, good of them, their spread (at least 1); trusted:
- * the client made the load that was asked. n = 0 without trust ends the step. */
+/* What came of it: n requests that count, good of them, their spread (at least 1). blameless:
+ * what was not good was so by the server; without it a promise that was not kept is spoiled
+ * (lag can only break a promise: one that was kept all the same is kept). n = 0 ends the
+ * step. */
 void ifm_rate_search_tell(ifm_rate_search *self, int64_t n, int64_t good, double spread,
-                          bool trusted);
+                          bool blameless);
+
+/* The last step that was decided was made of requests that hardly met each other: no lower
+ * rate can do better. Ends a search that has found no rate that is kept. */
+void ifm_rate_search_no_lower(ifm_rate_search *self);
 
 /* Why `low` is the answer: "found"; "ceiling": kept at the highest rate that was tried;
  * "floor": not even the lowest was kept (low is NaN); "steps": no more steps;

@@ -77,6 +77,14 @@ static void put_row(ifm_page *p, const char cells[CELLS][48], const char *colour
     ifm_page_end(p);
 }
 
+void ifm_load_text_step(ifm_buffer *out, const ifm_rate_step *step, bool unicode)
+{
+    char cells[CELLS][48];
+    make_cells(step, unicode, cells);
+    ifm_buffer_printf(out, "%s requests/s: %s, %s of %s good (%s)", cells[0], cells[7],
+                      cells[2], cells[1], cells[3]);
+}
+
 static const char *colour_of(ifm_rate_verdict verdict)
 {
     return verdict == IFM_RATE_KEPT     ? "\x1b[32m"

@@ -227,6 +227,27 @@ static void a_slow_client_says_nothing_of_the_server(void **state)
     /* Late, and good all the same: what it kept it kept. */
     ifm_rate_search_tell(&s, 400, 400, 1, false);
     assert_int_equal(s.steps[1].verdict, IFM_RATE_KEPT);
+    /* Not decided yet: it may turn out to be kept. */
+    ifm_rate_search_init(&s, &options);
+    ifm_rate_search_tell(&s, 100, 100, 1, false);
+    assert_true(s.open);
+}
+
+/* Requests that never meet wait for nobody: half the rate would be the same. */
+static void a_rate_of_lonely_requests_is_the_lowest(void **state)
+{
+    (void)state;
+    const ifm_rate_options options = ifm_rate_options_usual();
+    ifm_rate_search s;
+    double rate;
+    int64_t n;
+    ifm_rate_search_init(&s, &options);
+    ifm_rate_search_no_lower(&s); /* nothing was tried */
+    assert_true(ifm_rate_search_next(&s, &rate, &n));
+    ifm_rate_search_tell(&s, 400, 10, 1, true);
+    ifm_rate_search_no_lower(&s);
+    assert_false(ifm_rate_search_next(&s, &rate, &n));
+    assert_string_equal(ifm_rate_search_end(&s), "floor");
 }
 
 static void fast_rates_last_long_enough(void **state)
@@ -251,6 +272,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_told_is_not_kept),
         cmocka_unit_test(few_requests_decide_nothing),
         cmocka_unit_test(a_slow_client_says_nothing_of_the_server),
+        cmocka_unit_test(a_rate_of_lonely_requests_is_the_lowest),
         cmocka_unit_test(fast_rates_last_long_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
