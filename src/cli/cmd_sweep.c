@@ -10,9 +10,12 @@
 #include "cli/progress.h"
 #include "cli/run_options.h"
 #include "cli/sweep.h"
+#include "cli/wire_options.h"
 #include "os/terminal.h"
 
-#define SWEPT   "What is swept over (every combination is a point)"
+#define SWEPT "What is swept over (every combination is a point)"
+#define SERVER                                                                           \
+    "A server under load, in place of a model (points are as `load` measures them)"
 #define REQUEST "The request"
 #define RUNS    "The runs of each point"
 #define ENGINE  "The engine"
@@ -32,6 +35,29 @@ static const ifm_option options[] = {
     {"batch-size", 0, IFM_OPTION_STRING, "N,N…", 0, 0, "1", SWEPT,
      "sequences of a request"},
 
+    IFM_WIRE_OPTIONS(SERVER),
+    {"concurrency", 'c', IFM_OPTION_STRING, "N,N…", 0, 0, NULL, SERVER,
+     "swept over: requests at once"},
+    {"request-rate", 'r', IFM_OPTION_STRING, "R,R…", 0, 0, NULL, SERVER,
+     "swept over: requests that become due per second"},
+    {"arrival", 0, IFM_OPTION_STRING, "KIND", 0, 0, NULL, SERVER,
+     "constant, poisson or gamma, as `load` takes it"},
+    {"burstiness", 0, IFM_OPTION_STRING, "K", 0, 0, NULL, SERVER, "of gamma arrivals"},
+    {"num-prompts", 0, IFM_OPTION_STRING, "N", 0, 0, NULL, SERVER, "requests of a point"},
+    {"duration", 'd', IFM_OPTION_STRING, "TIME", 0, 0, NULL, SERVER,
+     "after which a point sends no more"},
+    {"shared-prefix-tokens", 0, IFM_OPTION_STRING, "N", 0, 0, NULL, SERVER,
+     "tokens in front of each prompt that all have in common"},
+    {"turns", 0, IFM_OPTION_STRING, "N", 0, 0, NULL, SERVER,
+     "messages of a person in each conversation"},
+    {"think-time", 0, IFM_OPTION_STRING, "S", 0, 0, NULL, SERVER, "seconds between them"},
+    {"tokenizer", 0, IFM_OPTION_STRING, "MODEL|none", 0, 0, NULL, SERVER,
+     "whose tokens are counted"},
+    {"honour-eos", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, SERVER,
+     "do not ask the server to go on after its end-of-text token"},
+    {"slo", 0, IFM_OPTION_STRING, "LIST", 0, 0, NULL, SERVER,
+     "a promise, ttft:500,tpot:50: good requests per second are in --csv and --json"},
+
     {"prompt", 'p', IFM_OPTION_STRING, "TEXT", 0, 0, NULL, REQUEST,
      "the text to continue, in place of --input-len"},
     {"prompt-file", 'f', IFM_OPTION_STRING, "FILE", 0, 0, NULL, REQUEST,
@@ -41,8 +67,9 @@ static const ifm_option options[] = {
     {"prompts", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, REQUEST,
      "several prompts, as `run` reads them"},
     IFM_CHAT_OPTIONS(REQUEST),
-    {"output-len", 0, IFM_OPTION_INT, "N", 1, 1000000, NULL, REQUEST,
-     "generate exactly N tokens: --max-new-tokens N --ignore-eos"},
+    {"output-len", 0, IFM_OPTION_STRING, "N", 0, 0, NULL, REQUEST,
+     "generate exactly N tokens: --max-new-tokens N --ignore-eos; of a server also "
+     "normal:MEAN,SD or uniform:MIN,MAX"},
     {"max-new-tokens", 'n', IFM_OPTION_INT, "N", 1, 1000000, "20", REQUEST,
      "how many tokens to generate"},
     {"padding", 0, IFM_OPTION_CHOICE, "none|left|right", 0, 0, "none", REQUEST,
@@ -126,7 +153,7 @@ static ifm_status measure(const ifm_arguments *arguments, ifm_sweep *sweep,
             break;
         }
         show(progress, sweep, i, done++, begin);
-        st = ifm_sweep_child_run(directory, arguments, &sweep->points[i], err);
+        st = ifm_sweep_child_run(directory, sweep, arguments, &sweep->points[i], err);
     }
     ifm_progress_erase(progress);
     if (st == IFM_ERR_CANCELLED)
@@ -205,7 +232,7 @@ static int run_sweep(const ifm_arguments *arguments)
 
 const ifm_command ifm_command_sweep = {
     .name = "sweep",
-    .summary = "measure a model at every combination of some settings",
+    .summary = "measure a model or a server at every combination of some settings",
     .details =
         "Measures every combination of --batch-size, --input-len, --threads, models, "
         "targets and types, each as `run` does and in a process of its own, and prints a "
@@ -213,6 +240,10 @@ const ifm_command ifm_command_sweep = {
         "batch and of one sequence. The pictures show throughput against latency, a "
         "curve "
         "a setting.\n"
+        "\n"
+        "With --url the points are loads of a server, one for each --concurrency, "
+        "--request-rate, --input-len and model, each measured as `load` does: the "
+        "throughput-latency curve.\n"
         "\n"
         "--out DIR keeps a result document a point. A sweep that was interrupted goes on "
         "where it was when it is called again with the same options; a point that failed "
@@ -223,7 +254,9 @@ const ifm_command ifm_command_sweep = {
         "inferometer sweep -m f32.gguf -m q8_0.gguf --threads 1,2,4 -o types\tfiles of "
         "two types\n"
         "inferometer sweep -m ./gpt2 --target transformers --dtype float32,bfloat16 -o "
-        "hf\tHugging Face Transformers in two types\n",
+        "hf\tHugging Face Transformers in two types\n"
+        "inferometer sweep --url http://localhost:8000 -c 1,2,4,8,16 --num-prompts 200 "
+        "-o served --plots served\ta server's throughput-latency curve\n",
     IFM_OPTIONS(options),
     .run = run_sweep,
 };

@@ -1,6 +1,6 @@
 /*
  * What `sweep` is made of: its points (sweep_points.c), the directory that keeps a document
- * a point, so that an interrupted sweep goes on (sweep_store.c), and `run` as a child
+ * a point, so that an interrupted sweep goes on (sweep_store.c), and `run` or `load` as a child
  * process, which measures one (sweep_child.c).
  */
 #ifndef IFM_CLI_SWEEP_H
@@ -28,7 +28,8 @@ ifm_status ifm_sweep_init(ifm_sweep *self, const ifm_arguments *arguments,
                           ifm_error *err);
 void ifm_sweep_deinit(ifm_sweep *self);
 
-/* Appends the options that all points share, as `run` takes them; and those of one point. */
+/* Appends the options that all points share, as `run` (or `load`) takes them; and those of
+ * one point. */
 void ifm_sweep_common_words(const ifm_arguments *arguments, ifm_words *out);
 void ifm_sweep_point_words(const ifm_arguments *arguments, const ifm_sweep_point *point,
                            ifm_words *out);
@@ -48,10 +49,11 @@ void ifm_sweep_document_describe(const char *path, bool one_model, char *text,
                                  size_t size);
 void ifm_sweep_point_fail(ifm_sweep_point *point, const char *text);
 
-/* Measures one point by `inferometer run`: its document is in the directory afterwards, or
+/* Measures one point by `inferometer run`, or `load`: its document is in the directory afterwards, or
  * the point is FAILED. Errors: CANCELLED (Ctrl-C; the child is gone), IO, NO_MEMORY. */
-ifm_status ifm_sweep_child_run(const char *directory, const ifm_arguments *arguments,
-                               ifm_sweep_point *point, ifm_error *err);
+ifm_status ifm_sweep_child_run(const char *directory, const ifm_sweep *sweep,
+                               const ifm_arguments *arguments, ifm_sweep_point *point,
+                               ifm_error *err);
 
 /* The files that the options name: opened before, written after. As run_outputs.h. */
 enum { IFM_SWEEP_OUTPUT_KINDS = 3 };

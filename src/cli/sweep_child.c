@@ -1,5 +1,5 @@
 /*
- * One point, measured by `inferometer run` as a child: exactly what a person would have
+ * One point, measured by `inferometer run` or `load` as a child: exactly what a person would have
  * called, in a process that no earlier point has warmed or torn.
  */
 #include <errno.h>
@@ -51,16 +51,22 @@ static bool listen(ifm_process *child, ifm_buffer *said)
     return !cancelled;
 }
 
-/* The last line of what `run` said, without its name. */
-static const char *complaint(ifm_buffer *said)
+/* What measures a point. */
+static const char *command_of(const ifm_sweep *sweep)
 {
-    static const char prefix[] = "inferometer run: ";
+    return sweep->load ? "load" : "run";
+}
+
+/* The last line of what the child said, without its name; borrowed from *said. */
+static const char *complaint(const ifm_sweep *sweep, ifm_buffer *said)
+{
+    char prefix[32];
+    const int n = snprintf(prefix, sizeof prefix, "inferometer %s: ", command_of(sweep));
     while (said->length > 0 && strchr("\n ", said->data[said->length - 1]) != NULL)
         said->data[--said->length] = '\0';
     const char *text = ifm_buffer_text(said), *end = strrchr(text, '\n');
     text = end != NULL ? end + 1 : text;
-    return strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1
-                                                         : text;
+    return strncmp(text, prefix, (size_t)n) == 0 ? text + n : text;
 }
 
 /* The words become an argv that is terminated by NULL. */
@@ -74,8 +80,9 @@ static const char *const *terminated(ifm_words *words)
     return (const char *const *)items;
 }
 
-static ifm_status make_words(const ifm_arguments *arguments, const ifm_sweep_point *point,
-                             const char *document, ifm_words *out, ifm_error *err)
+static ifm_status make_words(const ifm_sweep *sweep, const ifm_arguments *arguments,
+                             const ifm_sweep_point *point, const char *document,
+                             ifm_words *out, ifm_error *err)
 {
     char *directory = ifm_program_directory();
     if (directory == NULL)
@@ -83,7 +90,7 @@ static ifm_status make_words(const ifm_arguments *arguments, const ifm_sweep_poi
                         "cannot find out where this program lies, to start it again");
     ifm_words_add(out, "%s/inferometer", directory);
     free(directory);
-    ifm_words_add(out, "run");
+    ifm_words_add(out, "%s", command_of(sweep));
     ifm_sweep_common_words(arguments, out);
     ifm_sweep_point_words(arguments, point, out);
     ifm_words_add(out, "--quiet");
@@ -117,9 +124,9 @@ static ifm_status converse(ifm_words *words, ifm_buffer *said, ifm_process_end_s
 }
 
 /* What became of it: a document that appears under its name, or a failure. */
-static ifm_status take_result(const char *running, const char *document,
-                              const ifm_process_end_state *end, ifm_buffer *said,
-                              ifm_sweep_point *point, ifm_error *err)
+static ifm_status take_result(const ifm_sweep *sweep, const char *running,
+                              const char *document, const ifm_process_end_state *end,
+                              ifm_buffer *said, ifm_sweep_point *point, ifm_error *err)
 {
     if (end->exited &&
         (end->code == IFM_EXIT_FINE || end->code == IFM_EXIT_UNTRUSTWORTHY)) {
@@ -130,14 +137,15 @@ static ifm_status take_result(const char *running, const char *document,
     }
     char how[128];
     ifm_process_describe_end(end, how, sizeof how);
-    const char *why = complaint(said);
+    const char *why = complaint(sweep, said);
     ifm_sweep_point_fail(point, *why != '\0' ? why : how);
     point->usage = end->exited && end->code == IFM_EXIT_USAGE;
     return IFM_OK;
 }
 
-ifm_status ifm_sweep_child_run(const char *directory, const ifm_arguments *arguments,
-                               ifm_sweep_point *point, ifm_error *err)
+ifm_status ifm_sweep_child_run(const char *directory, const ifm_sweep *sweep,
+                               const ifm_arguments *arguments, ifm_sweep_point *point,
+                               ifm_error *err)
 {
     ifm_words words = {0};
     ifm_buffer said = {0};
@@ -150,11 +158,11 @@ ifm_status ifm_sweep_child_run(const char *directory, const ifm_arguments *argum
     else
         unlink(running);
     if (st == IFM_OK)
-        st = make_words(arguments, point, running, &words, err);
+        st = make_words(sweep, arguments, point, running, &words, err);
     if (st == IFM_OK)
         st = converse(&words, &said, &end, err);
     if (st == IFM_OK)
-        st = take_result(running, document, &end, &said, point, err);
+        st = take_result(sweep, running, document, &end, &said, point, err);
     if (running != NULL)
         unlink(running);
     ifm_words_deinit(&words);

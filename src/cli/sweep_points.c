@@ -1,5 +1,6 @@
 /* A sweep's points: every combination of the values that the options list. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,19 @@ static ifm_status add_number(ifm_sweep *self, ifm_sweep_axis axis, const char *t
     return add_value(self, axis, clean, err);
 }
 
+/* Requests per second, as they are written: 0.5, 20. */
+static ifm_status add_rate(ifm_sweep *self, const char *text, ifm_error *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0) || !isfinite(value))
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--request-rate: \"%s\" is no rate above 0, expected numbers and "
+                        "commas: 0.5,1,2",
+                        text);
+    return add_value(self, IFM_SWEEP_RATE, text, err);
+}
+
 static ifm_status add_type(ifm_sweep *self, const char *text, ifm_error *err)
 {
     static const char *const types[] = {"auto", "float32", "float16", "bfloat16"};
@@ -97,8 +111,9 @@ static ifm_status read_list(ifm_sweep *self, const ifm_arguments *a, ifm_sweep_a
         if (word == NULL)
             st = ifm_fail(err, IFM_ERR_NO_MEMORY, "command line: no memory");
         else
-            st = most > 0 ? add_number(self, axis, word, most, err)
-                          : add_type(self, word, err);
+            st = most > 0                 ? add_number(self, axis, word, most, err)
+                 : axis == IFM_SWEEP_RATE ? add_rate(self, word, err)
+                                          : add_type(self, word, err);
         free(word);
         at = at[n] == ',' ? at + n + 1 : NULL;
     }
@@ -170,9 +185,50 @@ static ifm_status check_stdin(const ifm_arguments *a, ifm_error *err)
     return IFM_OK;
 }
 
-static ifm_status read_axes(ifm_sweep *self, const ifm_arguments *a, ifm_error *err)
+/* Settings of a model that runs here and those of a server do not mix. */
+static ifm_status check_kind(const ifm_arguments *a, bool load, ifm_error *err)
+{
+    static const char *const of_runs[] = {"target", "dtype", "threads", "batch-size",
+                                          "cold"};
+    static const char *const of_loads[] = {"concurrency", "request-rate"};
+    for (size_t i = 0; load && i < sizeof of_runs / sizeof *of_runs; i++)
+        if (ifm_arguments_given(a, of_runs[i]))
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "--%s is of a model that runs here, --url of a server: leave "
+                            "out one of them",
+                            of_runs[i]);
+    for (size_t i = 0; !load && i < sizeof of_loads / sizeof *of_loads; i++)
+        if (ifm_arguments_given(a, of_loads[i]))
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "--%s needs a server: --url http://localhost:8000",
+                            of_loads[i]);
+    if (load && !ifm_arguments_given(a, "concurrency") &&
+        !ifm_arguments_given(a, "request-rate"))
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--url needs what is swept over: --concurrency 1,2,4,8 or "
+                        "--request-rate 1,2,4");
+    return IFM_OK;
+}
+
+static ifm_status read_load_axes(ifm_sweep *self, const ifm_arguments *a, ifm_error *err)
 {
     ifm_status st = read_models(self, a, err);
+    if (st == IFM_OK)
+        st = read_list(self, a, IFM_SWEEP_INPUT, 1000000, err);
+    if (st == IFM_OK)
+        st = read_list(self, a, IFM_SWEEP_CONCURRENCY, 1000000, err);
+    if (st == IFM_OK)
+        st = read_list(self, a, IFM_SWEEP_RATE, 0, err);
+    return st == IFM_OK ? check_stdin(a, err) : st;
+}
+
+static ifm_status read_axes(ifm_sweep *self, const ifm_arguments *a, ifm_error *err)
+{
+    self->load = ifm_arguments_given(a, "url");
+    ifm_status st = check_kind(a, self->load, err);
+    if (st != IFM_OK || self->load)
+        return st == IFM_OK ? read_load_axes(self, a, err) : st;
+    st = read_models(self, a, err);
     if (st == IFM_OK)
         st = read_targets(self, a, err);
     if (st == IFM_OK)
@@ -225,7 +281,7 @@ static bool make_point(const ifm_sweep *self, size_t index, ifm_sweep_point *poi
         index /= n;
         point->values[a] = self->n_values[a] > 0 ? self->values[a][at[a]] : NULL;
     }
-    if (is_native(point->values[IFM_SWEEP_TARGET])) {
+    if (!self->load && is_native(point->values[IFM_SWEEP_TARGET])) {
         if (at[IFM_SWEEP_DTYPE] > 0)
             return false;
         point->values[IFM_SWEEP_DTYPE] = NULL;
@@ -275,7 +331,7 @@ void ifm_sweep_deinit(ifm_sweep *self)
     *self = (ifm_sweep){0};
 }
 
-/* ---- the command lines of `run` --------------------------------------------------- */
+/* ---- the command lines of `run` and `load` --------------------------------------------------- */
 
 /* Whether an option is sweep's own: what it sweeps over, where it writes. Padding is for
  * points with a batch. */
@@ -307,13 +363,14 @@ static void add_option(const ifm_arguments *a, const ifm_option *option, ifm_wor
     }
 }
 
-/* Cold starts are said even when they are not: sweep has another default. */
+/* Cold starts are said even when they are not: sweep has another default than run. */
 void ifm_sweep_common_words(const ifm_arguments *arguments, ifm_words *out)
 {
+    const bool load = ifm_arguments_given(arguments, "url");
     for (size_t i = 0; i < arguments->command->n_options; i++) {
         const ifm_option *option = &arguments->command->options[i];
         if (!is_own(option->name) && (ifm_arguments_given(arguments, option->name) ||
-                                      strcmp(option->name, "cold") == 0))
+                                      (!load && strcmp(option->name, "cold") == 0)))
             add_option(arguments, option, out);
     }
 }

@@ -27,8 +27,10 @@ static void key_of(ifm_sweep_axis axis, char *key, size_t size)
 
 static json_t *value_json(ifm_sweep_axis axis, const char *text)
 {
-    return axis >= IFM_SWEEP_THREADS ? json_integer(strtoll(text, NULL, 10))
-                                     : json_string(text);
+    if (axis == IFM_SWEEP_RATE)
+        return json_real(strtod(text, NULL));
+    return ifm_sweep_axis_is_number(axis) ? json_integer(strtoll(text, NULL, 10))
+                                          : json_string(text);
 }
 
 json_t *ifm_sweep_axes_json(const ifm_sweep *sweep)
@@ -205,6 +207,36 @@ static void read_figures(const json_t *kind, ifm_sweep_figures *out)
     };
 }
 
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void read_quantiles(const json_t *kind, const char *metric, double out[2])
+{
+    out[0] = median_of(kind, metric);
+    out[1] = number_of(json_object_get(kind, metric), "p95");
+}
+
+/* Rates are those of the steady stretch, where there is one. */
+static void read_load(const json_t *load, const json_t *warm, ifm_sweep_load_figures *out)
+{
+    const json_t *steady = json_object_get(load, "steady"),
+                 *whole = json_object_get(load, "whole");
+    out->steady = json_is_true(json_object_get(steady, "found"));
+    const json_t *rates = out->steady ? steady : whole;
+    read_quantiles(warm, "ttft", out->ttft_ms);
+    read_quantiles(warm, "tpot", out->tpot_ms);
+    read_quantiles(warm, "e2el", out->e2el_ms);
+    out->requests_per_s = number_of(rates, "requests_per_s");
+    out->good_requests_per_s = number_of(rates, "good_requests_per_s");
+    out->output_tokens_per_s = number_of(rates, "output_tokens_per_s");
+    out->in_flight = number_of(rates, "concurrency");
+    out->n_ok = (size_t)json_integer_value(json_object_get(warm, "ok"));
+    out->n_failed = (size_t)json_integer_value(json_object_get(warm, "failed"));
+}
+
 /* Why the point is not measured by this document; NULL: it is. */
 static const char *read_point(const json_t *document, ifm_sweep_point *point)
 {
@@ -216,6 +248,9 @@ static const char *read_point(const json_t *document, ifm_sweep_point *point)
         return "its measurement was interrupted: remove it";
     read_figures(json_object_get(summary, "cold"), &point->cold);
     read_figures(json_object_get(summary, "warm"), &point->warm);
+    if (json_is_object(json_object_get(document, "load")))
+        read_load(json_object_get(document, "load"), json_object_get(summary, "warm"),
+                  &point->under_load);
     if (point->cold.n_sequences + point->warm.n_sequences == 0)
         return "no request went well";
     point->trustworthy = json_is_true(json_object_get(document, "trustworthy"));

@@ -206,6 +206,46 @@ static void set_tokens(ifm_fields *f, const ifm_load_summary *s)
     ifm_fields_int(f, "cached_requests", s->n_cached);
 }
 
+/* ---- the search for a rate --------------------------------------------------------- */
+
+static json_t *rate_step(const ifm_rate_step *step)
+{
+    ifm_fields f = ifm_fields_new();
+    json_t *bounds = json_array();
+    json_array_append_new(bounds, json_real(step->bounds[0]));
+    json_array_append_new(bounds, json_real(step->bounds[1]));
+    ifm_fields_real(&f, "rate", step->rate);
+    ifm_fields_int(&f, "requests", step->n);
+    ifm_fields_int(&f, "good_requests", step->n_good);
+    ifm_fields_real(&f, "effective_requests", step->n_effective);
+    ifm_fields_set(&f, "good_share_interval", ifm_json_whole(bounds, 2));
+    ifm_fields_int(&f, "looks", step->looks);
+    ifm_fields_text(&f, "verdict", ifm_rate_verdict_name(step->verdict));
+    ifm_fields_real(&f, "ttft_p95_ms", step->ttft_p95_ns / ms);
+    ifm_fields_real(&f, "tpot_p95_ms", step->tpot_p95_ns / ms);
+    ifm_fields_real(&f, "e2el_p95_ms", step->e2el_p95_ns / ms);
+    return ifm_fields_take(&f);
+}
+
+/* null: no rate was searched. */
+static json_t *find_rate(const ifm_rate_search *s)
+{
+    if (s == NULL)
+        return json_null();
+    json_t *steps = json_array();
+    for (size_t i = 0; i < s->n_steps; i++)
+        json_array_append_new(steps, rate_step(&s->steps[i]));
+    ifm_fields f = ifm_fields_new();
+    ifm_fields_real(&f, "rate", s->low);
+    ifm_fields_real(&f, "rate_not_kept", s->high);
+    ifm_fields_text(&f, "end", ifm_rate_search_end(s));
+    ifm_fields_real(&f, "share", s->options.share);
+    ifm_fields_real(&f, "precision", s->options.precision);
+    ifm_fields_real(&f, "confidence", s->options.confidence);
+    ifm_fields_set(&f, "steps", ifm_json_whole(steps, s->n_steps));
+    return ifm_fields_take(&f);
+}
+
 static json_t *load_facts(const ifm_load_run *load, const ifm_load_summary *s)
 {
     ifm_fields f = ifm_fields_new();
@@ -224,6 +264,7 @@ static json_t *load_facts(const ifm_load_run *load, const ifm_load_summary *s)
     ifm_fields_set(&f, "ranks", ranks(load));
     ifm_fields_int(&f, "prompt_mismatches", load->prompt_mismatches);
     ifm_fields_bool(&f, "server_cached", load->server_cached);
+    ifm_fields_set(&f, "find_rate", find_rate(load->search));
     return ifm_fields_take(&f);
 }
 

@@ -34,6 +34,9 @@ LOADS = [
       "--fault", "reset:0.2@2", "--fault", "http-429=1:0.2"],
      ["-r", "200", "-n", "30", "--endpoint", "chat", "--output-len", "8", "--new-connection"]),
     (["--fault", "html"], ["-r", "inf", "-n", "3"]),
+    # No rate keeps this promise, and at this one requests hardly meet: one step.
+    (["--ttft", "2", "--itl", "1"],
+     ["--find-rate", "--slo", "ttft:0.001", "-r", "10", "-n", "30", "-d", "1", "--output-len", "4"]),
 ]
 
 import mock  # beside this file
