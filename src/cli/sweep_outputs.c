@@ -1,11 +1,13 @@
 /* The files that a sweep writes: --json, --csv, --markdown, --plots. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/sweep.h"
+#include "cli/wire_setup.h"
 #include "inferometer/inferometer.h"
 #include "report/plots.h"
 #include "result/json.h"
@@ -41,8 +43,22 @@ ifm_status ifm_sweep_outputs_open(ifm_sweep_outputs *self, const ifm_arguments *
     return st;
 }
 
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* What a load came to: of its steady stretch, if it had one. */
+static json_t *rates_json(const ifm_sweep_load_figures *f)
+{
+    return json_pack("{s:b, s:o, s:o, s:o, s:o}", "steady", f->steady, "requests_per_s",
+                     number(f->requests_per_s), "good_requests_per_s",
+                     number(f->good_requests_per_s), "output_tokens_per_s",
+                     number(f->output_tokens_per_s), "concurrency", number(f->in_flight));
+}
+
 /* One point: its setting, what became of it, and the summary of its document. */
-static json_t *point_json(ifm_sweep_point *point, const char *directory)
+static json_t *point_json(ifm_sweep_point *point, bool load, const char *directory)
 {
     static const char *const states[] = {"missing", "measured", "failed"};
     json_t *summary = NULL;
@@ -59,7 +75,18 @@ static json_t *point_json(ifm_sweep_point *point, const char *directory)
         summary != NULL ? path : NULL, "summary",
         summary != NULL ? summary : json_null());
     free(path);
+    if (load && summary != NULL)
+        json_object_set_new(out, "rates", rates_json(&point->under_load));
     return out;
+}
+
+/* A word of the command line without keys. */
+static json_t *tame(char *const *words, size_t i)
+{
+    char *word = ifm_wire_tame_word(words, i);
+    json_t *text = json_string(word != NULL ? word : "");
+    free(word);
+    return text;
 }
 
 static ifm_status write_json(const ifm_sweep *sweep, const ifm_arguments *arguments,
@@ -68,9 +95,10 @@ static ifm_status write_json(const ifm_sweep *sweep, const ifm_arguments *argume
     const char *directory = ifm_arguments_string(arguments, "out");
     json_t *command = json_array(), *points = json_array();
     for (int i = 0; i < arguments->argc; i++)
-        json_array_append_new(command, json_string(arguments->argv[i]));
+        json_array_append_new(command, tame(arguments->argv, (size_t)i));
     for (size_t i = 0; i < sweep->n_points; i++)
-        json_array_append_new(points, point_json(&sweep->points[i], directory));
+        json_array_append_new(points,
+                              point_json(&sweep->points[i], sweep->load, directory));
     json_t *document =
         json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "schema",
                   "inferometer.sweep/1", "tool", "name", "inferometer", "version",

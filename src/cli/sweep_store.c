@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "cli/sweep.h"
+#include "cli/wire_setup.h"
 #include "inferometer/inferometer.h"
 #include "result/json.h"
 
@@ -70,8 +71,12 @@ static json_t *make_manifest(const ifm_sweep *sweep, const ifm_arguments *argume
     if (ifm_arguments_given(arguments, "padding"))
         ifm_words_add(&words, "--padding=%s", ifm_arguments_string(arguments, "padding"));
     json_t *list = json_array();
-    for (size_t i = 0; i < words.n; i++)
-        json_array_append_new(list, json_string(words.items[i]));
+    for (size_t i = 0; i < words.n; i++) {
+        char *word = ifm_wire_tame_word(words.items, i); /* no keys on disk */
+        words.failed = words.failed || word == NULL;
+        json_array_append_new(list, json_string(word != NULL ? word : ""));
+        free(word);
+    }
     json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:o}", "schema", MANIFEST, "version",
                             IFM_VERSION, "commit", ifm_result_commit(), "settings",
                             ifm_sweep_axes_json(sweep), "options", list);
@@ -283,8 +288,14 @@ void ifm_sweep_document_describe(const char *path, bool one_model, char *text,
         json_string_value(json_object_get(json_object_get(target, "model"), "name"));
     const char *cpu =
         json_string_value(json_object_get(json_object_get(document, "host"), "cpu"));
+    const char *url = json_string_value(json_object_get(
+        json_object_get(json_object_get(document, "load"), "plan"), "url"));
     const bool both = one_model && model != NULL && cpu != NULL;
-    snprintf(text, size, "%s%s%s", one_model && model != NULL ? model : "",
-             both ? ", " : "", cpu != NULL ? cpu : "");
+    if (url != NULL)
+        snprintf(text, size, "%s%s%.100s", one_model && model != NULL ? model : "",
+                 one_model && model != NULL ? " at " : "", url);
+    else
+        snprintf(text, size, "%s%s%s", one_model && model != NULL ? model : "",
+                 both ? ", " : "", cpu != NULL ? cpu : "");
     json_decref(document);
 }
