@@ -341,6 +341,7 @@ ifm_status ifm_load_setup_describe(const ifm_load_setup *self, ifm_load_run *loa
     ifm_run_describe_here(&load->run);
     ifm_target_facts *t = &load->run.target;
     *t = (ifm_target_facts){.exact = -1, .nan_weights = -1};
+    t->insecure = p->insecure;
     load->run.workload.sampling = self->asked.sampling;
     load->run.workload.ignore_eos = self->asked.ignore_eos;
     const bool synthetic = self->asked.file == NULL;
@@ -348,7 +349,9 @@ ifm_status ifm_load_setup_describe(const ifm_load_setup *self, ifm_load_run *loa
                     copy(&p->input_len, synthetic ? text(self, "input-len") : NULL) &&
                     copy(&p->output_len, text(self, "output-len")) &&
                     copy(&p->prompts_path, text(self, "prompts")) &&
-                    copy(&t->kind, "url") && copy(&t->model_name, self->model) &&
+                    copy(&t->kind, "url") && copy(&t->url, self->wire.shown_url) &&
+                    copy(&t->endpoint, ifm_endpoint_name(p->endpoint)) &&
+                    copy(&t->model_name, self->model) &&
                     copy(&t->model_path, self->tokenizer_path) &&
                     ifm_run_describe_command(self->arguments, &load->run) == IFM_OK;
     return ok ? IFM_OK : no_memory(err);

@@ -73,6 +73,13 @@ static json_t *host(const ifm_run *run, double decode_bandwidth)
     return ifm_fields_take(&f);
 }
 
+/* What is known of an engine here; of one behind a URL it is not: null. */
+static void set_local(ifm_fields *f, const ifm_target_facts *t, const char *key,
+                      int64_t value)
+{
+    ifm_fields_known(f, key, t->url != NULL ? -1 : value);
+}
+
 static json_t *model(const ifm_target_facts *t)
 {
     ifm_fields f = ifm_fields_new();
@@ -80,12 +87,12 @@ static json_t *model(const ifm_target_facts *t)
     ifm_fields_text(&f, "family", t->model_family);
     ifm_fields_text(&f, "path", t->model_path);
     ifm_fields_text(&f, "dtype", t->model_dtype);
-    ifm_fields_int(&f, "parameters", t->parameters);
-    ifm_fields_int(&f, "bytes", t->file_bytes);
-    ifm_fields_int(&f, "weight_bytes", t->weight_bytes);
-    ifm_fields_int(&f, "decode_bytes", t->decode_bytes);
-    ifm_fields_int(&f, "context_length", t->n_positions);
-    ifm_fields_int(&f, "vocabulary", t->n_vocab);
+    set_local(&f, t, "parameters", t->parameters);
+    set_local(&f, t, "bytes", t->file_bytes);
+    set_local(&f, t, "weight_bytes", t->weight_bytes);
+    set_local(&f, t, "decode_bytes", t->decode_bytes);
+    set_local(&f, t, "context_length", t->n_positions);
+    set_local(&f, t, "vocabulary", t->n_vocab);
     ifm_fields_known(&f, "nan_weights", t->nan_weights);
     return ifm_fields_take(&f);
 }
@@ -102,9 +109,9 @@ json_t *ifm_result_target(const ifm_run *run)
         ifm_fields_bool(&f, "insecure", t->insecure);
     }
     ifm_fields_text(&f, "device", t->device);
-    ifm_fields_int(&f, "threads", t->threads);
+    set_local(&f, t, "threads", t->threads);
     ifm_fields_set(&f, "exact", t->exact < 0 ? json_null() : json_boolean(t->exact));
-    ifm_fields_int(&f, "session_bytes", t->session_bytes);
+    set_local(&f, t, "session_bytes", t->session_bytes);
     ifm_fields_text(&f, "kernels", t->kernels);
     ifm_fields_bool(&f, "synchronized", t->synchronized);
     ifm_fields_set(&f, "model", model(t));

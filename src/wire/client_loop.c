@@ -144,8 +144,11 @@ static void conclude(ifm_exchange *e, CURLcode code)
         if (ifm_exchange_begin(e))
             return;
     }
+    const ifm_transfer transfer = {e->client,       e->easy,         e->says,
+                                   e->socket_errno, e->sent_ns != 0, e->head_seen};
     const ifm_outcome outcome =
-        e->settled ? IFM_OUTCOME_OK : ifm_exchange_outcome(e, code, text, sizeof text);
+        e->settled ? IFM_OUTCOME_OK
+                   : ifm_transfer_outcome(&transfer, code, text, sizeof text);
     ifm_exchange_end(e, outcome, outcome != IFM_OUTCOME_OK ? text : NULL,
                      now > e->heard_ns ? now : e->heard_ns);
 }

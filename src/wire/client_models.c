@@ -75,11 +75,8 @@ static ifm_status judge(question *q, CURL *easy, CURLcode code, const char *says
         return ifm_fail(err, IFM_ERR_IO, "%s: no list of models within %d s", shown,
                         PATIENCE_S);
     if (code != CURLE_OK) {
-        /* An exchange's words, of what is no exchange. */
-        ifm_exchange e = {.client = (ifm_client *)(uintptr_t)q->client, .easy = easy};
-        memcpy(e.says, says, sizeof e.says);
-        e.sent_ns = 1;
-        (void)ifm_exchange_outcome(&e, code, words, sizeof words);
+        const ifm_transfer transfer = {q->client, easy, says, 0, true, status != 0};
+        (void)ifm_transfer_outcome(&transfer, code, words, sizeof words);
         const bool named = strncmp(words, shown, strlen(shown)) == 0;
         return ifm_fail(err, IFM_ERR_IO, "%s%s%s", named ? "" : shown, named ? "" : ": ",
                         words);

@@ -10,13 +10,13 @@
 
 /* ---- words ------------------------------------------------------------------------- */
 
-static const char *host_of(const ifm_exchange *self)
+static const char *host_of(const ifm_transfer *self)
 {
     return self->client->url.shown;
 }
 
 /* "no connection to http://h:1: Connection refused" */
-static ifm_outcome connect_outcome(const ifm_exchange *self, char *text, size_t size)
+static ifm_outcome connect_outcome(const ifm_transfer *self, char *text, size_t size)
 {
     long code = 0;
     curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &code);
@@ -42,7 +42,7 @@ static ifm_outcome connect_outcome(const ifm_exchange *self, char *text, size_t 
 }
 
 /* OpenSSL's words, and what they mean here. */
-static ifm_outcome tls_outcome(const ifm_exchange *self, CURLcode code, char *text,
+static ifm_outcome tls_outcome(const ifm_transfer *self, CURLcode code, char *text,
                                size_t size)
 {
     static const char *const known[][2] = {
@@ -74,7 +74,7 @@ static ifm_outcome tls_outcome(const ifm_exchange *self, CURLcode code, char *te
     return IFM_OUTCOME_TLS;
 }
 
-static ifm_outcome timeout_outcome(const ifm_exchange *self, char *text, size_t size)
+static ifm_outcome timeout_outcome(const ifm_transfer *self, char *text, size_t size)
 {
     const int64_t ns = self->client->options.connect_timeout_ns;
     snprintf(text, size, "%s: no connection within %.3g s", host_of(self),
@@ -83,7 +83,7 @@ static ifm_outcome timeout_outcome(const ifm_exchange *self, char *text, size_t 
 }
 
 /* The connection broke: before the answer, or inside it. */
-static ifm_outcome broken_outcome(const ifm_exchange *self, CURLcode code, char *text,
+static ifm_outcome broken_outcome(const ifm_transfer *self, CURLcode code, char *text,
                                   size_t size)
 {
     if (strstr(self->says, "chunk") != NULL || strstr(self->says, "Chunk") != NULL) {
@@ -94,15 +94,15 @@ static ifm_outcome broken_outcome(const ifm_exchange *self, CURLcode code, char 
         snprintf(text, size, "the connection was closed inside the answer");
         return IFM_OUTCOME_TRUNCATED;
     }
-    const char *when = self->head_seen      ? "inside the answer"
-                       : self->sent_ns != 0 ? "before an answer"
-                                            : "while the request was sent";
+    const char *when = self->head_seen ? "inside the answer"
+                       : self->sent    ? "before an answer"
+                                       : "while the request was sent";
     snprintf(text, size, "the connection was %s %s",
              code == CURLE_GOT_NOTHING ? "closed" : "broken", when);
     return IFM_OUTCOME_RESET;
 }
 
-ifm_outcome ifm_exchange_outcome(const ifm_exchange *self, CURLcode code, char *text,
+ifm_outcome ifm_transfer_outcome(const ifm_transfer *self, CURLcode code, char *text,
                                  size_t size)
 {
     const char *says = *self->says ? self->says : curl_easy_strerror(code);

@@ -155,8 +155,16 @@ void ifm_client_prepare(const ifm_client *client, CURL *easy);
 bool ifm_client_make_headers(ifm_client *self);
 
 /* client_outcome.c: what libcurl said, in our words. */
-/* NULL detail: none is needed. text[size]. */
-ifm_outcome ifm_exchange_outcome(const ifm_exchange *self, CURLcode code, char *text,
+typedef struct ifm_transfer {
+    const ifm_client *client;
+    CURL *easy;
+    const char *says; /* libcurl's error buffer */
+    int socket_errno;
+    bool sent, head_seen;
+} ifm_transfer;
+
+/* How a transfer of the client ended that libcurl ended with `code`; words in text[size]. */
+ifm_outcome ifm_transfer_outcome(const ifm_transfer *self, CURLcode code, char *text,
                                  size_t size);
 /* What is known of connection and times goes into the record. */
 void ifm_exchange_note(ifm_exchange *self);

@@ -126,6 +126,13 @@ def main():
     for options, document in zip(RUNS, documents):
         check_valid(everything, document, " ".join(options))
 
+    for options in ([], ["--target", "native,url:"]):  # a server, alone and beside our engine
+        with mock.Server("--ttft", "1", "--itl", "1") as at:
+            words = ([options[0], options[1] + at.url] if options else ["--url", at.url])
+            documents.append(run(words + ["--warmup", "1", "--warm", "2", "-n", "3"] +
+                                 (["--cold", "1"] if options else [])))
+        check_valid(everything, documents[-1], "run " + " ".join(words))
+
     for server, options in LOADS:
         with mock.Server(*server) as at:
             documents.append(mock.load(at.url, *options)[0])

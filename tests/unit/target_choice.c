@@ -32,12 +32,31 @@ static void lists_are_split(void **state)
     ifm_target_choices_free(choices, n);
 }
 
+static void servers_have_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(ifm_target_choices_parse("native,url:http://a:1,url:https://b/v1",
+                                              choices, &n, &err),
+                     IFM_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(choices[1].kind, IFM_TARGET_URL);
+    assert_string_equal(choices[1].label, "url");
+    assert_string_equal(choices[1].command, "http://a:1");
+    assert_string_equal(choices[2].label, "url2");
+    assert_string_equal(choices[2].command, "https://b/v1");
+    ifm_target_choices_free(choices, n);
+    assert_int_equal(ifm_target_choices_parse("http://me:secret@host", choices, &n, &err),
+                     IFM_ERR_ARGUMENT);
+    assert_null(strstr(err.message, "secret"));
+}
+
 static void nonsense_is_named(void **state)
 {
     (void)state;
     static const char *const bad[] = {
         "",
         "nativ",
+        "url:",
         "native,",
         "native,,transformers",
         "native,native",
@@ -76,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_split),
+        cmocka_unit_test(servers_have_numbers),
         cmocka_unit_test(nonsense_is_named),
         cmocka_unit_test(missing_pythons_are_named),
     };

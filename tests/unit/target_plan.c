@@ -63,6 +63,32 @@ static void records_come_in_order(void **state)
     ifm_run_deinit(&run);
 }
 
+/* A server beside an engine takes its turns, but for the cold ones. */
+static void a_server_has_no_cold_starts(void **state)
+{
+    (void)state;
+    const ifm_script_line lines[] = {line(IFM_START_COLD, IFM_OK),
+                                     line(IFM_START_WARMUP, IFM_OK),
+                                     line(IFM_START_WARM, IFM_OK)};
+    ifm_run runs[2] = {{0}, {0}};
+    ifm_target *engine = NULL, *server = NULL;
+    assert_int_equal(ifm_scripted_new(lines, 3, &runs[0].target, &engine, &err), IFM_OK);
+    assert_int_equal(ifm_scripted_new(lines + 1, 2, &runs[1].target, &server, &err),
+                     IFM_OK);
+    const ifm_plan plan = {1, 1, 1};
+    const ifm_subject subjects[] = {{engine, &request, 1, &runs[0], false},
+                                    {server, &request, 1, &runs[1], true}};
+    assert_int_equal(ifm_plan_run(&plan, subjects, 2, NULL, &err), IFM_OK);
+    assert_int_equal(runs[0].n_records, 3);
+    assert_int_equal(runs[1].n_records, 2);
+    assert_int_equal(runs[1].records[0].id, 0);
+    assert_int_equal(runs[1].records[1].start, IFM_START_WARM);
+    ifm_target_free(engine);
+    ifm_target_free(server);
+    ifm_run_deinit(&runs[0]);
+    ifm_run_deinit(&runs[1]);
+}
+
 static void a_failure_keeps_what_was_before(void **state)
 {
     (void)state;
@@ -88,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_in_order),
+        cmocka_unit_test(a_server_has_no_cold_starts),
         cmocka_unit_test(a_failure_keeps_what_was_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,14 @@ skipped and say so.
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 from servers import WORDS, Completions, Http2, Proxy
@@ -124,6 +127,52 @@ class Plain(Case):
         seen = self.run_program("run", "--url", f"http://127.0.0.1:{server.port}")
         self.assertEqual(seen.returncode, 1)
         self.assertIn("--model", seen.stderr)
+
+
+class Faults(Case):
+    def test_what_fails_later_is_a_record(self):
+        server = self.server(Completions)
+        server.good = 4
+        seen = self.run_program("run", "--url", f"http://127.0.0.1:{server.port}", "--warmup", "1", "--warm", "5",
+                                "-n", "4", "--json", "r.json")
+        self.assertEqual(seen.returncode, 3, seen.stderr)  # not to be trusted
+        self.assertIn("2 more failed", seen.stdout)
+        with open(self.path("r.json"), encoding="utf-8") as file:
+            requests = json.load(file)["requests"]
+        self.assertEqual([r["error"] for r in requests], [None] * 4 + ["connection-reset"] * 2)
+        self.assertTrue(all(r["ok"] == (r["error"] is None) for r in requests))
+
+    def test_an_interruption_keeps_what_was_measured(self):
+        server = self.server(Completions)
+        command = [PROGRAM, "run", "--url", f"http://127.0.0.1:{server.port}", "--warmup", "0", "--warm", "100000",
+                   "-n", "4", "--json", "r.json", "--quiet"]
+        with subprocess.Popen(command, cwd=self.root, stderr=subprocess.PIPE, text=True) as process:
+            while len(server.requests) < 5:
+                time.sleep(0.01)
+            server.hold = threading.Event()  # one is under way now
+            self.addCleanup(server.hold.set)
+            process.send_signal(signal.SIGINT)
+            errors = process.communicate(timeout=TIME_LIMIT_S)[1]
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("interrupted", errors)
+        with open(self.path("r.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        self.assertTrue(document["requests"])
+        self.assertFalse(document["trustworthy"])
+
+    def test_nothing_but_an_answer_is_one(self):
+        server = self.server(Completions)
+        server.status = "503 Busy"
+        self.refused(f"http://127.0.0.1:{server.port}", "status 503")
+        server.status = "307 Elsewhere\r\nLocation: https://u:p@elsewhere.example/x?key=k"
+        self.refused(f"http://127.0.0.1:{server.port}", "redirects to https://elsewhere.example/x?key=…")
+
+    def test_silence_has_an_end(self):
+        server = self.server(Completions)
+        server.hold = threading.Event()
+        self.addCleanup(server.hold.set)
+        self.refused(f"http://127.0.0.1:{server.port}", "--timeout", arguments=("--timeout", "1"))
+        self.refused(f"http://127.0.0.1:{server.port}", "--idle-timeout", arguments=("--idle-timeout", "0.2"))
 
 
 class Keys(Case):

@@ -78,12 +78,20 @@ class Completions(Server):
     """HTTP/1.1, connections kept. `status`: of all answers, with a body that is no stream."""
 
     status = None
+    good = None  # so many answers are; then the connection is closed without one
+    hold = None  # an event: answers wait for it
     models = {"data": [{"id": "tiny"}]}
 
     def serve(self, connection):
         stream = connection.makefile("rb")
         while (request := read_request(stream)) is not None:
             self.requests.append(request)
+            if self.good is not None and request[0].startswith("POST"):
+                self.good -= 1
+                if self.good < 0:
+                    return
+            if self.hold is not None:
+                self.hold.wait()
             if self.status is not None:
                 self.answer(connection, self.status, b'{"error": {"message": "no"}}')
             elif request[0].startswith("GET"):
