@@ -11,8 +11,8 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static ifm_status open_one(ifm_exports *self, const char *word, ifm_export_of of,
-                           ifm_error *err)
+static ifm_status open_one(ifm_exports *self, const ifm_arguments *arguments,
+                           const char *word, ifm_export_of of, ifm_error *err)
 {
     const char *equals = strchr(word, '=');
     if (equals == NULL || equals == word || equals[1] == '\0')
@@ -25,6 +25,11 @@ static ifm_status open_one(ifm_exports *self, const char *word, ifm_export_of of
     const ifm_export *format = ifm_export_find(word, (size_t)(equals - word), of, err);
     if (format == NULL)
         return IFM_ERR_ARGUMENT;
+    if (format->no_batches && ifm_arguments_int(arguments, "batch-size") > 1)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--export %s has no place for a batch's sequences: leave "
+                        "--batch-size out",
+                        format->name);
     if (strcmp(equals + 1, "-") == 0)
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--export %s: standard output is the report's, name a file",
@@ -46,7 +51,7 @@ ifm_status ifm_exports_open(ifm_exports *self, const ifm_arguments *arguments,
     const char *const *words = ifm_arguments_list(arguments, "export", &n);
     ifm_status st = IFM_OK;
     for (size_t i = 0; i < n && st == IFM_OK; i++)
-        st = open_one(self, words[i], of, err);
+        st = open_one(self, arguments, words[i], of, err);
     if (st != IFM_OK)
         ifm_exports_abort(self);
     return st;

@@ -6,9 +6,9 @@
 #include "base/error.h"
 
 static const ifm_export exports[] = {
-    {"vllm", IFM_EXPORT_LOAD, ifm_export_vllm},
-    {"aiperf", IFM_EXPORT_LOAD, ifm_export_aiperf},
-    {"llama-bench", IFM_EXPORT_RUN, ifm_export_llama_bench},
+    {"vllm", IFM_EXPORT_LOAD, false, ifm_export_vllm},
+    {"aiperf", IFM_EXPORT_LOAD, false, ifm_export_aiperf},
+    {"llama-bench", IFM_EXPORT_RUN, true, ifm_export_llama_bench},
 };
 enum { N_EXPORTS = sizeof exports / sizeof *exports };
 

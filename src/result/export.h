@@ -22,7 +22,8 @@ typedef struct ifm_export_source {
 
 typedef struct ifm_export {
     const char *name;
-    unsigned of; /* what it fits: ifm_export_of, or-ed */
+    unsigned of;     /* what it fits: ifm_export_of, or-ed */
+    bool no_batches; /* it has no place for several sequences of a request */
     ifm_status (*write)(const ifm_export_source *source, FILE *out, ifm_error *err);
 } ifm_export;
 
@@ -30,7 +31,7 @@ typedef struct ifm_export {
 const ifm_export *ifm_export_find(const char *name, size_t length, ifm_export_of of,
                                   ifm_error *err);
 
-/* The writers. Errors: IO, NO_MEMORY, UNSUPPORTED (what the format has no place for). */
+/* The writers. Errors: IO, NO_MEMORY, ARGUMENT (what the format has no place for). */
 ifm_status ifm_export_vllm(const ifm_export_source *source, FILE *out, ifm_error *err);
 ifm_status ifm_export_aiperf(const ifm_export_source *source, FILE *out, ifm_error *err);
 ifm_status ifm_export_llama_bench(const ifm_export_source *source, FILE *out,

@@ -6,7 +6,7 @@
  * prefill phase of n_prompt tokens, and a row "tg" the generation of the n_gen = N − 1 tokens
  * behind the first one, at n_depth = n_prompt: they share no time. Warm requests are
  * repetitions; cold ones count only when there are no warm ones. Columns that mean nothing
- * here have llama-bench's defaults.
+ * here have llama-bench's defaults. Batches of sequences are refused before (no_batches).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -229,11 +229,6 @@ ifm_status ifm_export_llama_bench(const ifm_export_source *source, FILE *out,
                                   ifm_error *err)
 {
     ifm_writer writer, *w = &writer;
-    if (source->runs[0].workload.batch_size > 1)
-        return ifm_fail(err, IFM_ERR_UNSUPPORTED,
-                        "llama-bench's rows have no place for batches of %d sequences: "
-                        "export a run with --batch-size 1",
-                        source->runs[0].workload.batch_size);
     ifm_status st = ifm_writer_init(w, out, err);
     if (st != IFM_OK)
         return st;
