@@ -64,7 +64,8 @@ ifm_status ifm_wire_setup_init(ifm_wire_setup *self, const ifm_arguments *a,
     *self = (ifm_wire_setup){0};
     ifm_client_options *c = &self->client;
     c->url = url;
-    c->chat = endpoint != NULL ? strcmp(endpoint, "chat") == 0 : chat;
+    c->chat = endpoint != NULL ? strcmp(endpoint, "chat") == 0
+                               : chat || ifm_client_url_is_chat(url);
     c->stream = !ifm_arguments_flag(a, "no-stream");
     c->headers = ifm_arguments_list(a, "header", &c->n_headers);
     c->cacert = ifm_arguments_string(a, "cacert");

@@ -16,6 +16,8 @@ typedef struct ifm_answer_secrets {
     const char *api_key;        /* NULL: none */
     const char *const *headers; /* [n_headers] "Name: value": words of the value */
     size_t n_headers;
+    const char *authorization; /* a header that was made of the URL's; NULL: none */
+    const char *password;      /* of the URL; NULL: none */
 } ifm_answer_secrets;
 
 typedef struct ifm_answer_options {

@@ -118,10 +118,17 @@ static size_t word_of(const char *header, const char *text, size_t n)
 /* The length of the longest secret that text[n] begins with; 0. */
 static size_t secret_at(const ifm_answer_secrets *secrets, const char *text, size_t n)
 {
+    const char *const whole[] = {secrets->api_key, secrets->password};
     size_t longest = 0;
-    if (secrets->api_key != NULL &&
-        begins_with(text, n, secrets->api_key, strlen(secrets->api_key)))
-        longest = strlen(secrets->api_key);
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        const size_t length = whole[i] != NULL ? strlen(whole[i]) : 0;
+        if (length > longest && begins_with(text, n, whole[i], length))
+            longest = length;
+    }
+    if (secrets->authorization != NULL) {
+        const size_t length = word_of(secrets->authorization, text, n);
+        longest = length > longest ? length : longest;
+    }
     for (size_t i = 0; i < secrets->n_headers; i++) {
         const size_t length = word_of(secrets->headers[i], text, n);
         longest = length > longest ? length : longest;

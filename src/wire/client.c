@@ -83,7 +83,7 @@ void ifm_client_free(ifm_client *self)
     if (self->share != NULL)
         curl_share_cleanup(self->share);
     curl_slist_free_all(self->headers);
-    free(self->bearer);
+    free(self->authorization);
     ifm_client_url_deinit(&self->url);
     ifm_poller_deinit(&self->poller);
     free(self->slots);

@@ -131,6 +131,7 @@ static void conclude(ifm_exchange *e, CURLcode code)
     if (e->retrying) {
         curl_multi_remove_handle(e->shard->multi, e->easy);
         e->state = IFM_EXCHANGE_RESTING;
+        e->record.wire->retry_after_ns = e->retry_after_ns;
         e->begun_ns = ifm_time_now().ns + ifm_retry_delay_ns(e);
         ifm_timers_arm(e);
         return;

@@ -212,7 +212,8 @@ void ifm_exchange_note(ifm_exchange *self)
     if (self->sent_ns == 0 && wire->attempts == 1)
         wire->attempts = 0;
     wire->reused = connects == 0 && self->dns_ns == 0 && self->sent_ns != 0;
-    wire->retry_after_ns = self->retry_after_ns;
+    if (self->retry_after_ns >= 0)
+        wire->retry_after_ns = self->retry_after_ns;
     wire->service_start_ns = self->start_ns - self->due_ns;
     self->record.sent_ns = after_due(self, self->sent_ns);
     if (!wire->reused)

@@ -93,7 +93,7 @@ struct ifm_client {
     ifm_client_url url;
     struct curl_slist *headers; /* common ones */
     CURLSH *share;              /* names that were looked up */
-    char *bearer;               /* "Authorization: Bearer …" */
+    char *authorization; /* "Authorization: Bearer …", or "Basic …"; NULL: none */
 
     ifm_poller poller;
     ifm_slot *slots; /* [n_slots] by descriptor */

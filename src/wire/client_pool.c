@@ -38,15 +38,16 @@ void ifm_exchange_end(ifm_exchange *self, ifm_outcome transport, const char *det
     ifm_exchange_note(self);
     if (self->state == IFM_EXCHANGE_UNDER_WAY)
         curl_multi_remove_handle(self->shard->multi, self->easy);
+    /* The end is HTTP's, not "[DONE]": until then the connection, and in a closed loop the
+     * place, is taken. */
     const bool complete = self->complete_ns != 0;
-    const int64_t end_ns = complete ? self->complete_ns : t_ns;
     if (self->answer != NULL)
         ifm_answer_end(self->answer, complete ? IFM_OUTCOME_OK : transport,
-                       complete ? NULL : detail, end_ns - self->due_ns);
+                       complete ? NULL : detail, t_ns - self->due_ns);
     ifm_answer_free(self->answer);
     self->answer = NULL;
     if (self->record.wire->end_ns < 0)
-        self->record.wire->end_ns = end_ns - self->due_ns;
+        self->record.wire->end_ns = t_ns - self->due_ns;
     ifm_exchange_note_redirect(self);
     client->n_ended++;
     ifm_record record = self->record;
@@ -132,7 +133,11 @@ static bool make_answer(ifm_exchange *e)
 {
     const ifm_client_options *o = &e->client->options;
     const ifm_answer_options options = {
-        .secrets = {o->api_key, o->headers, o->n_headers},
+        .secrets = {.api_key = o->api_key,
+                    .headers = o->headers,
+                    .n_headers = o->n_headers,
+                    .authorization = e->client->authorization,
+                    .password = e->client->url.password},
         .chat = o->chat,
         .stream = o->stream,
         .tokenizer = o->tokenizer,

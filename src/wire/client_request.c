@@ -199,12 +199,6 @@ static void prepare_http(const ifm_client *client, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "inferometer/" IFM_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers);
-    if (client->bearer == NULL && client->url.user != NULL) {
-        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(easy, CURLOPT_USERNAME, client->url.user);
-        curl_easy_setopt(easy, CURLOPT_PASSWORD,
-                         client->url.password != NULL ? client->url.password : "");
-    }
 }
 
 void ifm_client_prepare(const ifm_client *client, CURL *easy)
@@ -234,6 +228,28 @@ static bool add(struct curl_slist **list, const char *header)
     return true;
 }
 
+/* RFC 7617. Made here and not by libcurl, for what a server repeats of it is to be hidden. */
+static void add_basic(ifm_buffer *line, const ifm_client_url *url)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    ifm_buffer plain = {0};
+    ifm_buffer_printf(&plain, "%s:%s", url->user,
+                      url->password != NULL ? url->password : "");
+    ifm_buffer_puts(line, "Authorization: Basic ");
+    for (size_t i = 0; i < plain.length; i += 3) {
+        const size_t n = plain.length - i < 3 ? plain.length - i : 3;
+        uint32_t bits = 0;
+        for (size_t k = 0; k < 3; k++)
+            bits = bits << 8 | (k < n ? (unsigned char)plain.data[i + k] : 0u);
+        char four[4] = {'=', '=', '=', '='};
+        for (size_t k = 0; k <= n; k++)
+            four[k] = digits[bits >> (18 - 6 * k) & 63];
+        ifm_buffer_append(line, four, 4);
+    }
+    ifm_buffer_deinit(&plain);
+}
+
 /* What the person gives counts before ours; a password in the URL before a key of the
  * environment, which was not meant for this server alone. */
 bool ifm_client_make_headers(ifm_client *self)
@@ -250,13 +266,16 @@ bool ifm_client_make_headers(ifm_client *self)
             ok = ok && add(&self->headers, ours[i]);
     for (size_t i = 0; i < o->n_headers; i++)
         ok = ok && add(&self->headers, o->headers[i]);
-    if (o->api_key == NULL || self->url.user != NULL || is_given(o, "Authorization:"))
+    if (is_given(o, "Authorization:") || (self->url.user == NULL && o->api_key == NULL))
         return ok;
-    ifm_buffer bearer = {0};
-    ifm_buffer_printf(&bearer, "Authorization: Bearer %s", o->api_key);
-    self->bearer = ifm_buffer_take(&bearer);
-    ifm_buffer_deinit(&bearer);
-    return ok && self->bearer != NULL && add(&self->headers, self->bearer);
+    ifm_buffer line = {0};
+    if (self->url.user != NULL)
+        add_basic(&line, &self->url);
+    else
+        ifm_buffer_printf(&line, "Authorization: Bearer %s", o->api_key);
+    self->authorization = ifm_buffer_take(&line);
+    ifm_buffer_deinit(&line);
+    return ok && self->authorization != NULL && add(&self->headers, self->authorization);
 }
 
 /* ---- exchanges --------------------------------------------------------------------- */

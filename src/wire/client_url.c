@@ -127,6 +127,14 @@ static char *base_path(const char *path, bool *whole, bool *chat)
     return taken;
 }
 
+bool ifm_client_url_is_chat(const char *text)
+{
+    size_t n = strcspn(text, "?#");
+    while (n > 0 && text[n - 1] == '/')
+        n--;
+    return ends_with(text, n, chat_end);
+}
+
 /* url with base + end as its path; heap, NULL without memory. */
 static char *with_path(CURLU *url, const char *base, const char *end)
 {

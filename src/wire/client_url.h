@@ -24,6 +24,9 @@ ifm_status ifm_client_url_parse(const char *text, bool chat, ifm_client_url *out
                                 ifm_error *err);
 void ifm_client_url_deinit(ifm_client_url *self);
 
+/* Whether a URL is that of a chat endpoint, "…/chat/completions". */
+bool ifm_client_url_is_chat(const char *text);
+
 /* Any text that may be a URL, without what nobody else shall read; heap, NULL without
  * memory. */
 char *ifm_client_url_tame(const char *text);

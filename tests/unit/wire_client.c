@@ -86,7 +86,30 @@ static void the_request_is_what_was_asked(void **state)
     end(&f);
 }
 
-/* A server that keeps the connection open behind "[DONE]" is not waited for. */
+/* What a URL holds travels as a header, is hidden where the server repeats it, and leaves
+ * the environment's key at home. "user:pa55w0rd" in base64. */
+static void credentials_of_a_url_are_sent_and_hidden(void **state)
+{
+    (void)state;
+    static const char answer[] =
+        "HTTP/1.1 401 No\r\nContent-Length: 59\r\n\r\n"
+        "{\"error\":{\"message\":\"no Basic dXNlcjpwYTU1dzByZA== today\"}}";
+    static const step steps[] = {{ACCEPT}, {READ}, {SEND, answer}, {WAIT_END}};
+    fixture f = {.options = {.api_key = "sk-1"}};
+    assert_true(server_start(&f.server, steps, sizeof steps / sizeof *steps, NULL));
+    snprintf(f.url, sizeof f.url, "http://user:pa55w0rd@127.0.0.1:%d", f.server.port);
+    begin_at(&f, f.url);
+    ask(&f, 0);
+    serve(&f, 1);
+    const char *text = ifm_buffer_text(&f.server.requests);
+    assert_non_null(strstr(text, "\r\nAuthorization: Basic dXNlcjpwYTU1dzByZA==\r\n"));
+    assert_null(strstr(text, "sk-1"));
+    assert_string_equal(f.records[0].error, "status 401: no Basic *** today");
+    end(&f);
+}
+
+/* A server that keeps the connection open behind "[DONE]" is not waited for, and until it was
+ * given up the request has not ended: the next one of a closed loop is due then. */
 static void done_ends_what_the_server_does_not(void **state)
 {
     (void)state;
@@ -98,7 +121,7 @@ static void done_ends_what_the_server_does_not(void **state)
     serve(&f, 1);
     assert_outcome(&f, 0, IFM_OUTCOME_OK);
     assert_true(f.records[0].wire->end_ns < 20 * S);
-    assert_int_equal(f.records[0].wire->end_ns, f.records[0].token_ns[0]);
+    assert_true(f.records[0].wire->end_ns > f.records[0].token_ns[0]);
     end(&f);
 }
 
@@ -388,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_stream_is_stamped_in_order),
         cmocka_unit_test(what_one_read_brings_shares_its_time),
         cmocka_unit_test(the_request_is_what_was_asked),
+        cmocka_unit_test(credentials_of_a_url_are_sent_and_hidden),
         cmocka_unit_test(done_ends_what_the_server_does_not),
         cmocka_unit_test(a_connection_is_used_again),
         cmocka_unit_test(new_connections_are_made_if_asked),

@@ -162,6 +162,7 @@ static void retries_wait_as_told(void **state)
     assert_outcome(&f, 0, IFM_OUTCOME_OK);
     const ifm_wire *w = f.records[0].wire;
     assert_int_equal(w->attempts, 3);
+    assert_int_equal(w->retry_after_ns, 50 * MS); /* kept though it went well then */
     assert_int_equal(w->status, 200);
     assert_true(f.records[0].sent_ns >= 49 * MS); /* the clock ran on from due */
     assert_true(w->service_start_ns < f.records[0].sent_ns);

@@ -189,12 +189,24 @@ static void a_message_is_one_tame_line(void **state)
 }
 
 /* What a server repeats of the request's secrets is shown nowhere, not even cut. */
+static void secrets_of_a_url_are_hidden(void **state)
+{
+    (void)state;
+    given how = {.status = 401,
+                 .secrets = {.authorization = "Authorization: Basic bWU6cEBzcw==",
+                             .password = "p@ss"}};
+    answer a = answer_to(&how, "{\"detail\":\"p@ss (Basic bWU6cEBzcw==) is wrong\"}");
+    assert_string_equal(a.record.error, "status 401: *** (Basic ***) is wrong");
+    drop(&a);
+}
+
 static void secrets_are_hidden(void **state)
 {
     (void)state;
     static const char *const headers[] = {"X-Api-Key: topsecret1", "Cookie: a=bcdefg; x",
                                           "Authorization: Bearer deadbeef", "Empty:"};
-    given how = {.status = 401, .secrets = {"sk-12345", headers, 4}};
+    given how = {.status = 401,
+                 .secrets = {.api_key = "sk-12345", .headers = headers, .n_headers = 4}};
     answer a = answer_to(&how, "{\"error\":{\"message\":\"Incorrect API key: sk-12345. "
                                "Not topsecret1sk-12345deadbeef, a=bcdefg\"}}");
     assert_string_equal(a.record.error,
@@ -320,6 +332,7 @@ int main(void)
         cmocka_unit_test(what_is_settled_stays),
         cmocka_unit_test(a_message_is_one_tame_line),
         cmocka_unit_test(secrets_are_hidden),
+        cmocka_unit_test(secrets_of_a_url_are_hidden),
         cmocka_unit_test(too_large),
         cmocka_unit_test(too_many),
         cmocka_unit_test(every_outcome_has_a_name),

@@ -77,6 +77,15 @@ static void credentials_are_taken_out(void **state)
     ifm_client_url_deinit(&url);
 }
 
+static void chat_is_told_by_the_endpoint(void **state)
+{
+    (void)state;
+    assert_true(ifm_client_url_is_chat("https://e.com/v1/chat/completions"));
+    assert_true(ifm_client_url_is_chat("https://e.com/chat/completions/?a=b"));
+    assert_false(ifm_client_url_is_chat("https://e.com/v1/completions"));
+    assert_false(ifm_client_url_is_chat("https://e.com/v1?a=/chat/completions"));
+}
+
 static void nonsense_is_named_without_secrets(void **state)
 {
     (void)state;
@@ -122,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_are_found),
         cmocka_unit_test(credentials_are_taken_out),
+        cmocka_unit_test(chat_is_told_by_the_endpoint),
         cmocka_unit_test(nonsense_is_named_without_secrets),
         cmocka_unit_test(urls_are_tamed),
     };
