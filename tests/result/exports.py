@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Exports, read as the tools whose formats they are in read them.
+"""Results of loads, computed again from their raw data, and exports, read as the tools
+whose formats they are in read them.
 
+Our own document: each metric's statistics from the requests' times, percentiles as
+numpy's "linear".
 vLLM: the summary is computed again from the detail arrays, as its calculate_metrics does it
 (numpy's "linear" percentile and population deviation, in plain Python). AIPerf: each line
 against what its MetricRecordInfo requires (0.13; validated once by hand with its own pydantic
@@ -81,6 +84,54 @@ def check_vllm(text, document):
     return result
 
 
+def metrics_of(request):
+    """A request's metrics from its raw times, in ns; ITL is a list."""
+    t, sent, taken = request["token_ns"], request["sent_ns"], request["service_start_ns"]
+    ready = request["tls_ns"] or request["connect_ns"]
+    if request["reused_connection"]:
+        ready = None
+    values = {"ttft": t[0], "e2el": t[-1], "generation": t[-1] - t[0], "ttfo": request["ttfo_ns"],
+              "server_ttft": t[0] - sent, "service_ttft": t[0] - taken,
+              "service_e2el": t[-1] - taken, "headers": request["headers_ns"] - sent,
+              "send": sent - (taken if ready is None else ready),
+              "connect": None if ready is None else ready - taken,
+              "client_lag": taken - request["gate_ns"], "itl": request["itl_ns"],
+              "tpot": (t[-1] - t[0]) / (len(t) - 1) if request["itl_ns"] else None}
+    assert sum(request["itl_ns"]) == t[-1] - t[0]
+    return values
+
+
+def check_document(document):
+    good = [r for r in document["requests"] if r["ok"] and r["start"] == "warm"]
+    every = [metrics_of(r) for r in good]
+    warm = document["summary"]["warm"]
+    assert warm["ok"] == len(good)
+    for key in ("ttft ttfo e2el generation tpot itl server_ttft service_ttft service_e2el connect "
+                "send headers client_lag").split():
+        ms = [m[key] for m in every if m[key] is not None]
+        ms = [x / 1e6 for x in (sum(ms, []) if key == "itl" else ms)]
+        stats = warm[key]
+        assert stats["n"] == len(ms), (key, stats["n"], len(ms))
+        for p, needs in (("p50", 1), ("p90", 29), ("p95", 59), ("p99", 299)):
+            if len(ms) < needs:
+                assert stats[p] is None, (key, p)
+            else:
+                close(stats[p], percentile(ms, int(p[1:])), (key, p))
+        if len(ms) > 1:
+            mean = sum(ms) / len(ms)
+            close(stats["mean"], mean, key)
+            close(stats["sd"], math.sqrt(sum((x - mean) ** 2 for x in ms) / (len(ms) - 1)), key)
+            assert (stats["min"], stats["max"]) == (min(ms), max(ms)), key
+    load = document["load"]
+    assert sum(load["outcomes"].values()) == load["requests"]
+    counted = [r for r in document["requests"] if r["start"] == "warm"]
+    for name, n in load["outcomes"].items():
+        assert n == sum(r["outcome"] == name for r in counted), name
+    assert sum(s["due"] for s in load["seconds"]) == len(document["requests"])
+    assert sum(s["completed"] + s["failed"] for s in load["seconds"]) == len(document["requests"])
+    assert load["seconds"][-1]["in_flight"] == 0
+
+
 INT, TEXT = int, str
 AIPERF_METADATA = {
     "session_num": INT, "x_request_id": TEXT, "x_correlation_id": TEXT,
@@ -139,6 +190,7 @@ def check_loads():
         with mock.Server(*server) as at:
             document, texts = mock.load(at.url, "--input-len", "16", "--output-len", "8", *options,
                                         export=("vllm", "aiperf"))
+        check_document(document)
         result = check_vllm(texts["vllm"], document)
         check_aiperf(texts["aiperf"], document)
         print(f"{' '.join(server)}: {result['completed']} completed, {result['failed']} failed")
