@@ -249,16 +249,35 @@ static int load_server(const ifm_arguments *arguments, ifm_ranks *ranks)
     return code;
 }
 
+/* What several processes cannot share. */
+static ifm_status check_alone(const ifm_arguments *arguments, const ifm_ranks *ranks,
+                              ifm_error *err)
+{
+    static const char *const names[] = {"self-test"};
+    for (size_t i = 0; ranks != NULL && i < sizeof names / sizeof *names; i++)
+        if (ifm_arguments_given(arguments, names[i]))
+            return ifm_fail(err, IFM_ERR_ARGUMENT,
+                            "--%s: works with one process, and mpirun started %d",
+                            names[i], ifm_ranks_size(ranks));
+    return IFM_OK;
+}
+
 static int run_load(const ifm_arguments *arguments)
 {
     ifm_error err = {0};
     ifm_ranks *ranks = NULL;
     ifm_status st = ifm_interrupt_install(&err);
-    if (st == IFM_OK && ifm_arguments_flag(arguments, "self-test"))
-        return ifm_load_self_test(arguments);
     if (st == IFM_OK)
         st = ifm_ranks_open(&ranks, &err);
-    const int code = st == IFM_OK ? load_server(arguments, ranks) : fail(ranks, &err);
+    if (st == IFM_OK)
+        st = check_alone(arguments, ranks, &err);
+    int code;
+    if (st != IFM_OK)
+        code = fail(ranks, &err);
+    else if (ifm_arguments_flag(arguments, "self-test"))
+        code = ifm_load_self_test(arguments);
+    else
+        code = load_server(arguments, ranks);
     ifm_ranks_close(ranks);
     return code;
 }

@@ -40,12 +40,13 @@ static bool somebody_lost(const ifm_ranks *self)
 }
 
 /* mpirun kills the rest as soon as one has exited without MPI_Finalize, which does not work
- * any more when somebody has died: all stay until rank 0 has written the result. */
+ * any more when somebody has died, or with another code than 0: who is done, or was given up,
+ * stays until rank 0 has written the result, which keeps it silent for a while. */
 static void stay(ifm_ranks *self)
 {
-    const ifm_time begin = ifm_ranks_now(self);
-    while (!self->leave_came && !self->quit_came &&
-           ifm_time_between(begin, ifm_ranks_now(self)) < IFM_RANKS_PATIENCE_NS)
+    while (!self->leave_came && (!self->quit_came || self->given_up) &&
+           ifm_time_between(self->peers[0].heard, ifm_ranks_now(self)) <
+               5 * IFM_RANKS_PATIENCE_NS)
         ifm_ranks_breathe(self, 1000000);
 }
 
@@ -70,13 +71,14 @@ void ifm_ranks_close(ifm_ranks *self)
         return;
     const ifm_ranks_quit_message quit = {.given_up = false};
     const bool whole = self->place.rank == 0 || !self->bye_came || self->bye.whole;
-    if (self->place.rank == 0 && !self->finished)
-        ifm_ranks_send_all(self, IFM_RANKS_QUIT, &quit, sizeof quit);
-    if (self->place.rank == 0 && self->finished && !self->bye.whole)
-        ifm_ranks_send_all(self, IFM_RANKS_LEAVE, NULL, 0);
+    for (int32_t r = 1; self->place.rank == 0 && r < self->place.size; r++)
+        if (!self->finished)
+            ifm_ranks_send(self, r, IFM_RANKS_QUIT, &quit, sizeof quit);
+        else if (!self->bye.whole)
+            ifm_ranks_send(self, r, IFM_RANKS_LEAVE, NULL, 0);
     if (self->place.rank == 0)
         flush(self);
-    else if (!whole)
+    else if (!whole || self->given_up)
         stay(self);
     self->ops->leave(self->group, whole && !self->broken && !somebody_lost(self));
     for (int32_t r = 0; r < self->place.size; r++)

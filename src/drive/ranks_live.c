@@ -75,9 +75,10 @@ void ifm_ranks_beat(ifm_ranks *self)
     if (ifm_time_between(self->beaten, now) >= beat_interval(self)) {
         const ifm_ranks_beat_message beat = {.t_ns = ifm_time_between(self->start, now),
                                              .begun = self->begun};
-        if (self->place.rank == 0)
-            ifm_ranks_send_all(self, IFM_RANKS_BEAT, &beat, sizeof beat);
-        else
+        /* Also to those given up, who wait for rank 0's end. */
+        for (int32_t r = 1; self->place.rank == 0 && r < self->place.size; r++)
+            ifm_ranks_send(self, r, IFM_RANKS_BEAT, &beat, sizeof beat);
+        if (self->place.rank != 0)
             ifm_ranks_send(self, 0, IFM_RANKS_BEAT, &beat, sizeof beat);
         self->beaten = now;
     }

@@ -156,6 +156,7 @@ def fails_with_one_voice():
         cases = {
             "no such prompts": ["--prompts", "/nowhere/prompts.jsonl"],
             "cannot be divided": ["-c", "2"],
+            "one process": ["--self-test"],
         }
         for words, options in cases.items():
             out = run(mpirun(3, "load", "--url", server.url, "--quiet", "--json", path, *options))
