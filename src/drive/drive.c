@@ -294,6 +294,8 @@ static ifm_status outcome_of(ifm_loop *loop, ifm_load_run *load, ifm_status st,
             *err = loop->error;
     } else if (st == IFM_OK && atomic_load(&loop->cancelled)) {
         st = ifm_fail(err, IFM_ERR_CANCELLED, "interrupted");
+    } else if (st == IFM_OK) {
+        st = ifm_spool_flush(load->spool, err);
     }
     load->run.incomplete = load->run.incomplete || st != IFM_OK;
     return st;

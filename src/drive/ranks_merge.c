@@ -214,6 +214,8 @@ static ifm_status merge_all(merge *self, ifm_totals *own, ifm_error *err)
     if (st != IFM_OK && err != NULL)
         *err = ranks->merge_error;
     if (st == IFM_OK)
+        st = ifm_spool_flush(self->load->spool, err);
+    if (st == IFM_OK)
         st = fill_ranks(self, err);
     if (st == IFM_OK) {
         check_sums(self, self->shown, reduce(self, self->shown));

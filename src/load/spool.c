@@ -211,6 +211,12 @@ static void flush(ifm_spool *self)
         tell_failed(self, code, NULL);
 }
 
+ifm_status ifm_spool_flush(ifm_spool *self, ifm_error *err)
+{
+    flush(self);
+    return self->failed == 0 ? IFM_OK : tell_failed(self, self->failed, err);
+}
+
 /* ---- birth and death ---- */
 
 static ifm_status open_file(ifm_spool *self, const char *directory, ifm_error *err)

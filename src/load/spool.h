@@ -29,6 +29,9 @@ ifm_status ifm_spool_append(ifm_spool *self, const ifm_record *record, ifm_error
 ifm_status ifm_spool_append_raw(ifm_spool *self, const void *bytes, size_t n,
                                 ifm_error *err);
 
+/* Waits until everything appended is on disk: the last of it may find no room. Errors: IO. */
+ifm_status ifm_spool_flush(ifm_spool *self, ifm_error *err);
+
 size_t ifm_spool_count(const ifm_spool *self);
 int64_t ifm_spool_bytes(const ifm_spool *self);
 /* Bytes of memory that the spool and one reader take, whatever they hold: blocks, and

@@ -440,6 +440,30 @@ static void a_full_disk_is_an_error_that_stays(void **state)
     ifm_spool_free(spool);
 }
 
+/* What append still had in memory may be what finds no room. */
+static void the_last_of_it_finds_no_room(void **state)
+{
+    (void)state;
+    ifm_spool *spool = new_spool();
+    ifm_record r = new_record(0);
+    struct rlimit before, small;
+    ifm_error err = {0};
+    assert_int_equal(ifm_spool_append(spool, &r, NULL), IFM_OK);
+    assert_int_equal(ifm_spool_flush(spool, NULL), IFM_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = (rlim_t)ifm_spool_bytes(spool);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_equal(ifm_spool_append(spool, &r, NULL), IFM_OK);
+    assert_int_equal(ifm_spool_flush(spool, &err), IFM_ERR_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_non_null(strstr(err.message, "TMPDIR"));
+    assert_int_equal(read_ids(spool, 0), 1);
+    ifm_record_deinit(&r);
+    ifm_spool_free(spool);
+}
+
 static void a_directory_that_is_not_there(void **state)
 {
     (void)state;
@@ -461,6 +485,7 @@ int main(void)
         cmocka_unit_test(an_empty_spool_ends_at_once),
         cmocka_unit_test(raw_bytes_make_the_same_spool),
         cmocka_unit_test(a_full_disk_is_an_error_that_stays),
+        cmocka_unit_test(the_last_of_it_finds_no_room),
         cmocka_unit_test(a_directory_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
