@@ -17,7 +17,9 @@ void ifm_load_text_found(ifm_buffer *out, const ifm_rate_search *s, bool unicode
 {
     const char *end = ifm_rate_search_end(s);
     const double precision = 100 * s->options.precision;
-    if (isnan(s->low))
+    if (isnan(s->low) && isnan(s->high))
+        ifm_buffer_puts(out, "no rate was decided");
+    else if (isnan(s->low))
         ifm_buffer_printf(out, "no rate keeps it, not even %s requests/s",
                           rate_word(s->high).text);
     else if (isnan(s->high))

@@ -225,6 +225,26 @@ static void a_search_is_a_row_a_step(void **state)
     load_fixture_free(&load, &s);
 }
 
+/* Ended before anything was decided: nothing is claimed. */
+static void a_search_that_was_ended_claims_nothing(void **state)
+{
+    (void)state;
+    ifm_load_run load;
+    ifm_load_summary s;
+    load_fixture(&load, &s);
+    const ifm_rate_options options = ifm_rate_options_usual();
+    load.search = calloc(1, sizeof *load.search);
+    ifm_rate_search_init(load.search, &options);
+    ifm_rate_search_tell(load.search, 50, 50, 1, true);
+    ifm_report_style style = {.unicode = true, .width = 80};
+    char *text = report(&load, &s, &style);
+    assert_non_null(strstr(text, "no rate was decided (the search was ended early)"));
+    assert_null(strstr(text, "keep it,"));
+    free(text);
+    free(load.search);
+    load_fixture_free(&load, &s);
+}
+
 static void lost_processes_are_named(void **state)
 {
     (void)state;
@@ -272,6 +292,7 @@ int main(void)
         cmocka_unit_test(names_command_nothing),
         cmocka_unit_test(colour_changes_no_letter),
         cmocka_unit_test(a_search_is_a_row_a_step),
+        cmocka_unit_test(a_search_that_was_ended_claims_nothing),
         cmocka_unit_test(lost_processes_are_named),
         cmocka_unit_test(words_are_right),
     };
