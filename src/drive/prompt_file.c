@@ -93,7 +93,7 @@ static void say_where(const ifm_prompt_file *self, uint32_t line, char where[WHE
 
 static const char *bytes_of(const ifm_prompt_file *self, const ifm_prompt_entry *entry)
 {
-    return (const char *)self->mapping.data + entry->at;
+    return self->data + entry->at;
 }
 
 /* A line that is no JSON is a prompt. It becomes an item all the same. */
@@ -217,8 +217,8 @@ static size_t skip_space(const char *data, size_t size, size_t at)
 
 static ifm_status take_lines(ifm_prompt_file *self, sessions *all, ifm_error *err)
 {
-    const char *data = (const char *)self->mapping.data;
-    const size_t size = self->mapping.size;
+    const char *data = self->data;
+    const size_t size = self->size;
     ifm_status st = IFM_OK;
     size_t number = 0;
     for (size_t at = 0; st == IFM_OK && at < size;) {
@@ -266,8 +266,8 @@ static ifm_status fail_array(const ifm_prompt_file *self, size_t at, ifm_error *
 static ifm_status take_array(ifm_prompt_file *self, sessions *all, size_t at,
                              ifm_error *err)
 {
-    const char *data = (const char *)self->mapping.data;
-    const size_t size = self->mapping.size;
+    const char *data = self->data;
+    const size_t size = self->size;
     ifm_status st = IFM_OK;
     at = skip_space(data, size, at + 1);
     if (at < size && data[at] == ']')
@@ -347,18 +347,16 @@ static ifm_status order(ifm_prompt_file *self, ifm_error *err)
     return st;
 }
 
-ifm_status ifm_prompt_file_open(ifm_prompt_file *self, const char *path, ifm_error *err)
+ifm_status ifm_prompt_file_of(ifm_prompt_file *self, const char *path, const char *data,
+                              size_t size, ifm_error *err)
 {
-    *self = (ifm_prompt_file){.path = path};
     sessions all = {0};
-    ifm_status st = ifm_mapping_open(&self->mapping, path, err);
-    if (st != IFM_OK)
-        return st;
-    const char *data = (const char *)self->mapping.data;
-    const size_t first = skip_space(data, self->mapping.size, 0);
-    self->array = first < self->mapping.size && data[first] == '[';
-    self->plain = first < self->mapping.size && !self->array && data[first] != '{';
-    st = self->array ? take_array(self, &all, first, err) : take_lines(self, &all, err);
+    const size_t first = skip_space(data, size, 0);
+    *self = (ifm_prompt_file){.path = path, .data = data, .size = size};
+    self->array = first < size && data[first] == '[';
+    self->plain = first < size && !self->array && data[first] != '{';
+    ifm_status st =
+        self->array ? take_array(self, &all, first, err) : take_lines(self, &all, err);
     if (st == IFM_OK)
         st = order(self, err);
     if (st == IFM_OK && self->n == 0)
@@ -366,6 +364,20 @@ ifm_status ifm_prompt_file_open(ifm_prompt_file *self, const char *path, ifm_err
     sessions_deinit(&all);
     if (st != IFM_OK)
         ifm_prompt_file_deinit(self);
+    return st;
+}
+
+ifm_status ifm_prompt_file_open(ifm_prompt_file *self, const char *path, ifm_error *err)
+{
+    ifm_mapping mapping;
+    ifm_status st = ifm_mapping_open(&mapping, path, err);
+    if (st != IFM_OK)
+        return st;
+    st = ifm_prompt_file_of(self, path, (const char *)mapping.data, mapping.size, err);
+    if (st == IFM_OK)
+        self->mapping = mapping;
+    else
+        ifm_mapping_close(&mapping);
     return st;
 }
 

@@ -22,7 +22,9 @@ typedef struct ifm_prompt_entry {
 } ifm_prompt_entry;
 
 typedef struct ifm_prompt_file {
-    ifm_mapping mapping;
+    ifm_mapping mapping; /* empty when the bytes are somebody else's */
+    const char *data;    /* [size] */
+    size_t size;
     const char *path; /* borrowed */
     bool array, plain;
     ifm_prompt_entry *entries; /* heap, [n_entries] */
@@ -39,6 +41,9 @@ typedef struct ifm_prompt_file {
 /* `path` is borrowed. The caller deinits. Errors: NOT_FOUND, IO, FORMAT (naming the line),
  * LIMIT, NO_MEMORY. */
 ifm_status ifm_prompt_file_open(ifm_prompt_file *self, const char *path, ifm_error *err);
+/* The same from bytes that are in memory, borrowed; `path` is for messages. */
+ifm_status ifm_prompt_file_of(ifm_prompt_file *self, const char *path, const char *data,
+                              size_t size, ifm_error *err);
 void ifm_prompt_file_deinit(ifm_prompt_file *self);
 
 int32_t ifm_prompt_file_turns(const ifm_prompt_file *self, size_t conversation);
