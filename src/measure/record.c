@@ -50,6 +50,13 @@ ifm_trace ifm_record_trace(const ifm_record *record)
     return trace;
 }
 
+size_t ifm_record_arrivals(const ifm_record *record, const int64_t **at)
+{
+    const bool pieces = record->wire != NULL && record->wire->event_ns != NULL;
+    *at = pieces ? record->wire->event_ns : record->token_ns;
+    return pieces ? record->wire->n_event_ns : record->n_tokens;
+}
+
 ifm_record ifm_record_empty(void)
 {
     ifm_record record = {.resident_frac_before = -1, .peak_rss_bytes = -1};

@@ -86,6 +86,9 @@ typedef struct ifm_record {
 
 /* The record as a trace (borrowing its arrays): everything that metrics need. */
 ifm_trace ifm_record_trace(const ifm_record *record);
+/* When its tokens came: each, or, where several came at a time, when each of these pieces
+ * did; between these lie the gaps. Returns how many; *at is borrowed. */
+size_t ifm_record_arrivals(const ifm_record *record, const int64_t **at);
 /* All zero, unknowns -1. */
 ifm_record ifm_record_empty(void);
 void ifm_record_deinit(ifm_record *record);

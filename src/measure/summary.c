@@ -100,8 +100,10 @@ static size_t gather_gaps(const ifm_run *run, ifm_start start, double *out)
     size_t n = 0;
     for (size_t i = 0; i < run->n_records; i++) {
         const ifm_record *record = &run->records[i];
-        for (size_t t = 1; counts(record, start) && t < record->n_tokens; t++)
-            out[n++] = (double)(record->token_ns[t] - record->token_ns[t - 1]);
+        const int64_t *at;
+        const size_t n_at = ifm_record_arrivals(record, &at);
+        for (size_t t = 1; counts(record, start) && t < n_at; t++)
+            out[n++] = (double)(at[t] - at[t - 1]);
     }
     return n;
 }
@@ -117,8 +119,12 @@ static size_t gather_metric(const ifm_run *run, ifm_start start, ifm_metric metr
 static size_t most_values(const ifm_run *run)
 {
     size_t n = 1;
-    for (size_t i = 0; i < run->n_records; i++)
-        n += 1 + run->records[i].n_tokens;
+    for (size_t i = 0; i < run->n_records; i++) {
+        const int64_t *at;
+        const size_t n_at = ifm_record_arrivals(&run->records[i], &at);
+        const size_t n_tokens = run->records[i].n_tokens;
+        n += 1 + (n_at > n_tokens ? n_at : n_tokens);
+    }
     return n;
 }
 

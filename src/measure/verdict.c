@@ -211,7 +211,7 @@ static void judge_server(ifm_run *run)
             continue;
         answers++;
         uncounted += r->wire->token_source == IFM_TOKENS_EVENTS;
-        several += r->wire->event_ns != NULL;
+        several += r->wire->event_ns != NULL && r->wire->n_event_ns > 1;
         cached += r->wire->usage.cached_tokens > 0;
         connected += !r->wire->reused;
         resent += r->wire->attempts > 1;

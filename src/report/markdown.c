@@ -152,7 +152,8 @@ static void put_table(ifm_buffer *out, const char *title, const ifm_summary *s)
         ifm_buffer_printf(out, "\n%zu more failed and %s not count.\n", s->n_failed,
                           s->n_failed == 1 ? "does" : "do");
     if (s->metric[IFM_METRIC_TPOT].n == 0)
-        ifm_buffer_puts(out, "\nOne token has no TPOT and no ITL: both need two.\n");
+        ifm_buffer_puts(out, "\nOne token, or an answer in one piece, has no TPOT and no "
+                             "ITL: both need two.\n");
 }
 
 static void put_phases(ifm_buffer *out, const ifm_run *run)

@@ -130,8 +130,9 @@ static double median_gap(const ifm_run *run, size_t t, double *scratch)
     size_t n = 0;
     for (size_t i = 0; i < run->n_records; i++) {
         const ifm_record *r = &run->records[i];
-        if (r->ok && r->start == IFM_START_WARM && r->n_tokens > t)
-            scratch[n++] = (double)(r->token_ns[t] - r->token_ns[t - 1]);
+        const int64_t *at;
+        if (r->ok && r->start == IFM_START_WARM && ifm_record_arrivals(r, &at) > t)
+            scratch[n++] = (double)(at[t] - at[t - 1]);
     }
     return ifm_stats_of(scratch, n).p50;
 }

@@ -13,20 +13,28 @@
 /* What stands for a gap of 0 ns, which has no logarithm: far below the axis. */
 static const double nearly_zero_ns = 1e-3;
 
+static size_t arrivals(const ifm_record *r)
+{
+    const int64_t *at;
+    return ifm_record_arrivals(r, &at);
+}
+
 static size_t longest(const ifm_plot *plot, ifm_start start)
 {
     size_t n = 0;
     for (size_t i = 0; i < plot->run->n_records; i++) {
         const ifm_record *r = &plot->run->records[i];
-        if (r->ok && r->start == start && r->n_tokens > n)
-            n = r->n_tokens;
+        if (r->ok && r->start == start && arrivals(r) > n)
+            n = arrivals(r);
     }
     return n;
 }
 
 static double gap(const ifm_record *r, size_t token)
 {
-    return (double)(r->token_ns[token] - r->token_ns[token - 1]);
+    const int64_t *at;
+    (void)ifm_record_arrivals(r, &at);
+    return (double)(at[token] - at[token - 1]);
 }
 
 static size_t count_below(const ifm_plot *plot, double low)
@@ -34,7 +42,7 @@ static size_t count_below(const ifm_plot *plot, double low)
     size_t n = 0;
     for (size_t i = 0; i < plot->run->n_records; i++) {
         const ifm_record *r = &plot->run->records[i];
-        for (size_t t = 1; r->ok && r->start != IFM_START_WARMUP && t < r->n_tokens; t++)
+        for (size_t t = 1; r->ok && r->start != IFM_START_WARMUP && t < arrivals(r); t++)
             n += gap(r, t) < low;
     }
     return n;
@@ -47,7 +55,7 @@ static void put_requests(ifm_plot *plot, ifm_start start, const ifm_scale *scale
         const ifm_record *r = &plot->run->records[i];
         if (!r->ok || r->start != start)
             continue;
-        for (size_t t = 1; t < r->n_tokens; t++)
+        for (size_t t = 1; t < arrivals(r); t++)
             ifm_buffer_printf(&plot->script, "%zu %.9g\n", t + 1,
                               fmax(gap(r, t), nearly_zero_ns) / scale->ns_per_unit);
         ifm_buffer_puts(&plot->script, "\n");
@@ -65,7 +73,7 @@ static bool put_medians(ifm_plot *plot, ifm_start start, const ifm_scale *scale)
         size_t n = 0;
         for (size_t i = 0; i < plot->run->n_records; i++) {
             const ifm_record *r = &plot->run->records[i];
-            if (r->ok && r->start == start && r->n_tokens > t)
+            if (r->ok && r->start == start && arrivals(r) > t)
                 gaps[n++] = gap(r, t);
         }
         ifm_buffer_printf(&plot->script, "%zu %.9g\n", t + 1,

@@ -205,9 +205,10 @@ static void put_table_notes(ifm_page *p, const ifm_summary *s)
 {
     enum { LEAST = 6 }; /* ifm_median_rank95: with fewer there is no interval */
     if (s->metric[IFM_METRIC_TPOT].n == 0)
-        ifm_buffer_printf(&p->out,
-                          "  %sone token has no TPOT and no ITL: both need two%s\n",
-                          ifm_page_dim(p), ifm_page_plain(p));
+        ifm_buffer_printf(
+            &p->out, "  %s%s has no TPOT and no ITL: both need two%s\n", ifm_page_dim(p),
+            p->run->target.url != NULL ? "an answer in one piece" : "one token",
+            ifm_page_plain(p));
     if (s->n_ok < LEAST)
         ifm_buffer_printf(&p->out,
                           "  %sa 95%% interval of a median needs %d runs: %zu more%s\n",

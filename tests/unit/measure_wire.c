@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "measure/wire.h"
+#include "measure/summary.h"
 
 static int64_t sum(const int64_t ns[IFM_WIRE_PHASE_COUNT])
 {
@@ -63,6 +63,31 @@ static void they_add_up_in_any_order(void **state)
     }
 }
 
+/* Three pieces with two tokens each have two gaps, not five. */
+static void gaps_lie_between_pieces(void **state)
+{
+    (void)state;
+    int64_t tokens[] = {10, 10, 40, 40, 90, 90}, pieces[] = {10, 40, 90};
+    ifm_wire wire = ifm_wire_unknown();
+    wire.event_ns = pieces;
+    wire.n_event_ns = 3;
+    ifm_record record = ifm_record_empty();
+    record.ok = true;
+    record.start = IFM_START_WARM;
+    record.token_ns = tokens;
+    record.n_tokens = 6;
+    record.wire = &wire;
+    const ifm_run run = {.records = &record, .n_records = 1};
+    ifm_summary summary;
+    assert_int_equal(ifm_summary_of(&run, IFM_START_WARM, &summary, NULL), IFM_OK);
+    assert_int_equal(summary.metric[IFM_METRIC_ITL].n, 2);
+    assert_true(summary.metric[IFM_METRIC_ITL].p50 == 40);
+    assert_true(summary.metric[IFM_METRIC_TPOT].p50 == 16);
+    record.wire = NULL; /* token by token */
+    assert_int_equal(ifm_summary_of(&run, IFM_START_WARM, &summary, NULL), IFM_OK);
+    assert_int_equal(summary.metric[IFM_METRIC_ITL].n, 5);
+}
+
 static void names_are_all_different(void **state)
 {
     (void)state;
@@ -78,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_has_its_time),
         cmocka_unit_test(they_add_up_in_any_order),
+        cmocka_unit_test(gaps_lie_between_pieces),
         cmocka_unit_test(names_are_all_different),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
