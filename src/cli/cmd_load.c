@@ -159,9 +159,10 @@ static int code_of(const ifm_load_run *load, const ifm_load_summary *summary,
     ifm_error err = *ended;
     if (st == IFM_ERR_CANCELLED)
         ifm_fail(&err, st,
-                 "interrupted: %" PRId64 " requests were measured, the result is marked "
-                 "incomplete",
-                 summary->n);
+                 "interrupted: %" PRId64 " of %" PRId64
+                 " requests that were due had been "
+                 "answered, the result is marked incomplete",
+                 summary->n_ok, summary->n);
     else if (st == IFM_OK && summary->n_ok == 0)
         st = ifm_fail(&err, IFM_ERR_IO, "none of %" PRId64 " requests was answered well",
                       summary->n);
