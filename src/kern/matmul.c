@@ -22,10 +22,17 @@ static int64_t slices_for(int64_t t, int64_t k)
     return slices;
 }
 
+/* Floats from row to row of `parts`: whole lines, and not a multiple of a kilobyte, or else
+ * the rows' lines would stand in the same few places of the first cache. */
+static int64_t parts_stride(int64_t n)
+{
+    const int64_t lines = (n + COLUMN_UNIT - 1) / COLUMN_UNIT;
+    return (lines % COLUMN_UNIT ? lines : lines + 1) * COLUMN_UNIT;
+}
+
 size_t ifm_matmul_parts(int64_t n)
 {
-    return (size_t)PART_ROWS *
-           (size_t)((n + COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT);
+    return (size_t)PART_ROWS * (size_t)(n + 2 * COLUMN_UNIT);
 }
 
 /* The most bytes that any way of the table wants for t rows, k wide. */
@@ -122,7 +129,7 @@ static void multiply_slices(const ifm_team *team, const ifm_matmul *job,
 static void run_sliced(const ifm_team *team, const ifm_matmul *job, const ifm_way *way)
 {
     const int64_t slices = slices_for(job->t, job->w->k);
-    const int64_t stride = (job->w->n + COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT;
+    const int64_t stride = parts_stride(job->w->n);
     int64_t n0, n1;
     multiply_slices(team, job, way, slices, stride);
     ifm_pool_barrier(team->pool);

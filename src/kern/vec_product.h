@@ -18,6 +18,9 @@ enum {
     KN_STREAMS = 8,
     KN_STREAMS_MANY =
         16, /* with more rows of x: sums are fetched and put back less often */
+    /* Numbers that are asked for ahead in each stream with more rows of x, 0: the next row.
+     * A small first cache has lost those of the next row by the time they are used. */
+    KN_AHEAD = VEC_REGISTERS >= 32 ? 0 : 64,
     NK_STREAMS = 8,
     NK_STREAMS_MANY = 4,
     FEW_ROWS = 8,
@@ -57,7 +60,7 @@ ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
     for (int64_t i = 0; i < rows->n; i++) {
         const int64_t at = (rows->k + i * rows->step) * p->w_stride + n;
         if (T > 1)
-            prefetch_run(p->w, at + p->w_stride, V * VEC, dtype);
+            prefetch_run(p->w, at + (KN_AHEAD ? KN_AHEAD : p->w_stride), V * VEC, dtype);
         vec w[4];
         UNROLL for (int v = 0; v < V; v++) w[v] =
             v_load_number(p->w, at + v * VEC, dtype);
