@@ -21,7 +21,7 @@
 
 enum {
     STRIP = 2, /* tiles of VEC columns */
-    GEMM_ROWS = 4,
+    GEMM_ROWS = 6,
     K_UNIT = 256,   /* numbers of the largest block */
     K_BLOCK = 1024, /* at most: a strip's block fills two thirds of the first cache */
     /* Of 16 numbers: bytes of the strip, scales, offsets. */
