@@ -165,6 +165,8 @@ static void put_end(ifm_buffer *out, const ifm_load_run *load, const ifm_load_su
         ifm_load_text_slo(&text, &load->plan.slo, true);
     }
     put_item(out, "promise", &text);
+    ifm_load_text_tokens(&text, s, ", ");
+    put_item(out, "tokens", &text);
     if (s->n_ok > 0)
         ifm_load_text_stream(&text, s, ", ");
     put_item(out, "stream", &text);

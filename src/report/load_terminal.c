@@ -357,6 +357,9 @@ static void put_client(load_page *l)
     ifm_buffer text = {0};
     const char *dot = ifm_page_dot(p);
     ifm_page_end(p);
+    ifm_load_text_tokens(&text, l->summary, dot);
+    if (text.length > 0)
+        put_paragraph(p, "tokens", &text);
     if (l->summary->n_ok > 0) {
         ifm_load_text_stream(&text, l->summary, dot);
         put_paragraph(p, "stream", &text);

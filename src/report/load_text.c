@@ -278,6 +278,9 @@ void ifm_load_text_missing(ifm_buffer *out, const ifm_load_summary *s,
 
 /* ---- what came of it -------------------------------------------------------------- */
 
+/* What is shorter is no ramp-up. */
+static const int64_t noticeable_ns = 50000000;
+
 void ifm_load_text_steady(ifm_buffer *out, const ifm_load_run *load,
                           const ifm_load_summary *s)
 {
@@ -286,11 +289,40 @@ void ifm_load_text_steady(ifm_buffer *out, const ifm_load_run *load,
                              "these rates");
         return;
     }
-    ifm_buffer_printf(out,
-                      "ramp-up (the first %s) and drain (the last %s) are left out of "
-                      "the steady rates",
-                      ifm_word_span(s->steady_begin_ns).text,
-                      ifm_word_span(load->ended_ns - s->steady_end_ns).text);
+    /* Warm-up ended before what is measured began. */
+    const int64_t rise = s->steady_begin_ns - load->warm_ns,
+                  fall = load->ended_ns - s->steady_end_ns;
+    if (rise < noticeable_ns && fall < noticeable_ns)
+        ifm_buffer_puts(out, "there was no ramp-up and no drain: all of it is steady");
+    else
+        ifm_buffer_printf(out,
+                          "ramp-up (the first %s) and drain (the last %s) are left out "
+                          "of the steady rates",
+                          ifm_word_span(rise > 0 ? rise : 0).text,
+                          ifm_word_span(fall > 0 ? fall : 0).text);
+}
+
+/* "512 a request (498 to 530), 609,280 in all". */
+static void put_tokens(ifm_buffer *out, const ifm_stats *s, int64_t sum)
+{
+    ifm_buffer_printf(out, "%.4g a request", s->mean);
+    if (s->max > s->min)
+        ifm_buffer_printf(out, " (%.0f to %.0f)", s->min, s->max);
+    ifm_buffer_printf(out, ", %s in all", ifm_word_whole(sum).text);
+}
+
+void ifm_load_text_tokens(ifm_buffer *out, const ifm_load_summary *s, const char *between)
+{
+    const size_t begin = out->length;
+    if (s->input_tokens.n > 0 && s->sum_input_tokens > 0) {
+        ifm_buffer_puts(out, "input ");
+        put_tokens(out, &s->input_tokens, s->sum_input_tokens);
+    }
+    if (s->output_tokens.n > 0 && s->token_source != IFM_TOKENS_EVENTS) {
+        put_part(out, begin, between);
+        ifm_buffer_puts(out, "output ");
+        put_tokens(out, &s->output_tokens, s->sum_output_tokens);
+    }
 }
 
 void ifm_load_text_stream(ifm_buffer *out, const ifm_load_summary *s, const char *between)

@@ -53,6 +53,9 @@ void ifm_load_text_missing(ifm_buffer *out, const ifm_load_summary *summary,
 /* How ramp-up and drain were left out, a sentence without its end. */
 void ifm_load_text_steady(ifm_buffer *out, const ifm_load_run *load,
                           const ifm_load_summary *summary);
+/* "input 512 a request (498 to 530), 609,280 in all, output …"; nothing when nobody counted. */
+void ifm_load_text_tokens(ifm_buffer *out, const ifm_load_summary *summary,
+                          const char *between);
 /* "1.00 tokens an event (server's count per event), 3% of events …". */
 void ifm_load_text_stream(ifm_buffer *out, const ifm_load_summary *summary,
                           const char *between);

@@ -130,8 +130,10 @@ static inline void load_fixture(ifm_load_run *load, ifm_load_summary *s)
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         s->metric[made[i].metric] = load_fixture_stats(&dice, made[i].n, made[i].low);
     s->metric[IFM_LOAD_TTFO] = s->metric[IFM_LOAD_TTFT];
-    s->input_tokens = load_fixture_stats(&dice, 1190, 512);
+    s->input_tokens = load_fixture_stats(&dice, 1190, 466);
     s->output_tokens = load_fixture_stats(&dice, 1190, 115);
+    s->sum_input_tokens = llround(s->input_tokens.mean * 1190);
+    s->sum_output_tokens = llround(s->output_tokens.mean * 1190);
     load_fixture_seconds(s);
     ifm_run_warn(&load->run, "failures", false,
                  "10 of 1,200 requests failed: latencies are those of the others.");
