@@ -245,10 +245,11 @@ static void look(ifm_client *self, ifm_time until)
             continue;
         }
         ifm_slot *slot = &self->slots[fd];
-        if (slot->ready == 0) {
+        if (!slot->queued)
             self->queue[self->queue_tail++ & (self->queue_room - 1)] = fd;
+        slot->queued = true;
+        if (slot->ready == 0)
             slot->stamp_ns = now;
-        }
         slot->ready |= events[i].what;
     }
 }
@@ -267,6 +268,7 @@ static void serve_one(ifm_client *self, int fd)
 {
     ifm_slot *slot = &self->slots[fd];
     const unsigned ready = slot->ready;
+    slot->queued = false;
     if (ready == 0 || slot->shard == NULL)
         return; /* closed since */
     note_connected(self, slot);

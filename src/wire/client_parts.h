@@ -84,7 +84,8 @@ typedef struct ifm_slot {
     ifm_shard *shard; /* NULL: not watched */
     ifm_exchange *exchange;
     unsigned want;  /* IFM_POLL_… */
-    unsigned ready; /* told, and in the queue; 0: not in it */
+    unsigned ready; /* told and not yet served */
+    bool queued;    /* its number is in the queue, once, whatever became of it since */
     int64_t stamp_ns;
 } ifm_slot;
 

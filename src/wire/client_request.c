@@ -158,7 +158,6 @@ static void prepare_network(const ifm_client *client, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      o->connect_timeout_ns > 0 ? (long)(o->connect_timeout_ns / 1000000)
                                                : (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
     if (client->url.socket != NULL)
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->url.socket);
     if (o->proxy != NULL)

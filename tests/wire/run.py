@@ -106,6 +106,15 @@ class Plain(Case):
         self.assertEqual(body, {"model": "other", "prompt": "Say ä", "max_tokens": 4, "stream": True,
                                 "stream_options": {"include_usage": True}, "stop": ["END"], "top_k": 7})
 
+    def test_a_chat_is_messages(self):
+        server = self.server(Completions)
+        self.run_program("run", "--url", f"http://127.0.0.1:{server.port}", "--chat", "--system", "Be brief.",
+                         "-p", "Hi", "--warm", "1", "--warmup", "0", "-n", "4")
+        line, _, body = server.requests[-1]
+        self.assertTrue(line.startswith("POST /v1/chat/completions "))
+        self.assertEqual(json.loads(body)["messages"], [{"role": "system", "content": "Be brief."},
+                                                        {"role": "user", "content": "Hi"}])
+
     def test_a_name_and_ipv6(self):
         server = self.server(Completions)
         self.measure(f"http://localhost:{server.port}")
