@@ -274,8 +274,10 @@ static void take_turns(ifm_loop *self)
         slot->asked = asked;
         slot->due = due;
         if (due.ns >= after(self->begin.ns, self->plan.duration_ns)) {
-            /* Never asked: whoever waits for the place may have it. */
-            ifm_loop_free_place(self, ifm_time_now());
+            /* Never asked. Under a rate, whoever waits for the place may have it; a closed
+             * load has as many people as places, and this one thinks to the end. */
+            if (!is_closed(self))
+                ifm_loop_free_place(self, ifm_time_now());
             ifm_loop_give_back(self, slot);
         } else if (!ifm_heap_push(&self->turns, due.ns, slot)) {
             ifm_loop_give_back(self, slot);

@@ -206,6 +206,12 @@ class Timing(Case):
         self.assertTrue(all(r["due_at_ns"] < begin + 700_000_000 for r in measured))
         self.assertEqual(document["load"]["outcomes"], {"ok": len(measured)})
 
+    def test_who_thinks_keeps_the_place(self):
+        with Mock("--ttft", "5", "--itl", "1") as mock:
+            document, _, _ = self.load(mock.url, "-c", "2", "-d", "700ms", "--turns", "2",
+                                       "--think-time", "60", "--output-len", "2")
+        self.assertEqual([r["turn"] for r in self.check_sums(document)], [0, 0])
+
     def test_a_trace_is_replayed(self):
         trace = "".join(json.dumps({"timestamp": t, "input_length": 600, "output_length": 2,
                                     "hash_ids": h}) + "\n"
