@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -22,6 +23,10 @@ static ifm_status check_header(const char *header, ifm_error *err)
     if (n == 0 || header[n] != ':')
         return ifm_fail(err, IFM_ERR_ARGUMENT,
                         "--header: expected 'NAME: VALUE', as 'X-Team: research'");
+    if (strncasecmp(header, "X-Request-Id:", n + 1) == 0)
+        return ifm_fail(err, IFM_ERR_ARGUMENT,
+                        "--header X-Request-Id: each request has its own, by which the "
+                        "result names it");
     for (const char *c = header + n; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 && *c != '\t')
             return ifm_fail(err, IFM_ERR_ARGUMENT,

@@ -62,8 +62,11 @@ static void nonsense_is_named_without_secrets(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"--header", "secret"},     {"--header", "X-A: secret\r\nX-B: 1"},
-        {"--header", ": secret"},   {"--url", "http://a:secret@b:x"},
+        {"--header", "secret"},
+        {"--header", "X-A: secret\r\nX-B: 1"},
+        {"--header", ": secret"},
+        {"--url", "http://a:secret@b:x"},
+        {"--header", "x-request-id: secret"},
         {"--extra-body", "secret"},
     };
     setenv("OPENAI_API_KEY", "", 1);
