@@ -400,10 +400,22 @@ static ifm_answer_counts counts_of(const ifm_answer *self)
     };
 }
 
+/* Outcomes whose detail is a sentence that says it all. */
+static bool is_told(ifm_outcome outcome)
+{
+    return outcome == IFM_OUTCOME_DNS || outcome == IFM_OUTCOME_REFUSED ||
+           outcome == IFM_OUTCOME_CONNECT || outcome == IFM_OUTCOME_STALLED ||
+           outcome == IFM_OUTCOME_TIMEOUT || outcome == IFM_OUTCOME_CANCELLED;
+}
+
 static void explain(ifm_answer *self)
 {
     const ifm_wire *wire = self->record->wire;
     ifm_buffer line = {0};
+    if (self->detail.length > 0 && is_told(wire->outcome)) {
+        self->record->error = ifm_buffer_take(&self->detail);
+        return;
+    }
     if (self->form == IFM_FORM_REFUSED && wire->outcome == outcome_of(wire->status))
         ifm_buffer_printf(&line, "status %d", (int)wire->status);
     else

@@ -32,7 +32,9 @@ static ifm_outcome connect_outcome(const ifm_transfer *self, char *text, size_t 
         return IFM_OUTCOME_INTERNAL;
     }
     const bool nobody = code == ECONNREFUSED || code == ENOENT;
-    snprintf(text, size, "%s: %s", host_of(self),
+    const char *proxy = self->client->options.proxy;
+    snprintf(text, size, "%s%s: %s", host_of(self),
+             proxy != NULL && *proxy != '\0' ? ", by its proxy" : "",
              code == ENOENT ? "there is no such socket: is the server running?"
              : nobody       ? "nobody listens there: is the server running?"
              : code != 0    ? strerror((int)code)

@@ -316,8 +316,14 @@ static void every_failure_of_the_transport(void **state)
         answer a = answer_to(&how, TEXT("a") "|" TEXT("b"));
         assert_int_equal(a.record.wire->outcome, i);
         assert_false(a.record.ok);
-        assert_non_null(strstr(a.record.error, ifm_outcome_meaning(i)));
-        assert_non_null(strstr(a.record.error, ": why"));
+        if (i == IFM_OUTCOME_DNS || i == IFM_OUTCOME_REFUSED ||
+            i == IFM_OUTCOME_CONNECT || i == IFM_OUTCOME_STALLED ||
+            i == IFM_OUTCOME_TIMEOUT || i == IFM_OUTCOME_CANCELLED) {
+            assert_string_equal(a.record.error, "why"); /* and not twice the same */
+        } else {
+            assert_non_null(strstr(a.record.error, ifm_outcome_meaning(i)));
+            assert_non_null(strstr(a.record.error, ": why"));
+        }
         assert_int_equal(a.record.n_tokens, 2); /* what came is kept */
         assert_string_equal(a.record.text, "ab");
         drop(&a);
