@@ -55,6 +55,8 @@ static ifm_status prepare(void *user, int look, ifm_load_run *load,
     if (st == IFM_OK)
         st = ifm_load_setup_describe(self->setup, load, err);
     load->plan.seed = seed;
+    if (!ifm_arguments_given(self->setup->arguments, "concurrency"))
+        load->plan.concurrency = 0; /* one at a time is for loads without a rate */
     if (look > 0)
         load->plan.n_warmup = 0;
     *source = self->source;
@@ -94,8 +96,8 @@ static ifm_rate_options options_of(const ifm_load_setup *setup)
     const ifm_arguments *a = setup->arguments;
     const ifm_load_plan *plan = &setup->plan;
     ifm_rate_options out = ifm_rate_options_usual();
-    if (plan->request_rate > 0 && isfinite(plan->request_rate))
-        out.guess = plan->request_rate;
+    const bool given = plan->request_rate > 0 && isfinite(plan->request_rate);
+    out.guess = given ? plan->request_rate : 0;
     if (ifm_arguments_given(a, "num-prompts"))
         out.first_n = plan->n_prompts;
     if (plan->duration_ns > 0)

@@ -142,6 +142,34 @@ static ifm_status look_at(const ifm_find_rate_options *options, int look, double
     return ifm_drive_run(&drive, load, err);
 }
 
+/* Where to begin when nobody says: as many requests at once as most servers can serve, by how
+ * long one takes by itself. Lower rates would cost more time than they tell. */
+static ifm_status guess(const ifm_find_rate_options *options, double *rate,
+                        ifm_error *err)
+{
+    enum { ASKED = 3, AT_ONCE = 4 };
+    ifm_drive_options drive = options->drive;
+    ifm_load_run load = {0};
+    ifm_load_summary summary = {0};
+    ifm_status st = options->prepare(options->user, 0, &load, &drive.source, err);
+    load.plan.arrival = IFM_ARRIVAL_CLOSED;
+    load.plan.concurrency = 1;
+    load.plan.n_prompts = ASKED;
+    load.plan.request_rate = 0;
+    load.plan.duration_ns = 0;
+    if (st == IFM_OK && options->on_look != NULL)
+        options->on_look(options->user, &load);
+    if (st == IFM_OK)
+        st = ifm_drive_run(&drive, &load, err);
+    if (st == IFM_OK)
+        st = ifm_load_summary_of(&load, &summary, err);
+    const ifm_stats *e2el = &summary.metric[IFM_LOAD_E2EL];
+    *rate = e2el->n > 0 && e2el->p50 > 0 ? AT_ONCE * 1e9 / e2el->p50 : 1;
+    ifm_load_summary_deinit(&summary);
+    ifm_load_deinit(&load);
+    return st;
+}
+
 /* ---- the search -------------------------------------------------------------------------- */
 
 static ifm_status pause_for(const ifm_find_rate_options *options, ifm_error *err)
@@ -164,14 +192,15 @@ static void keep(ifm_load_run *best, bool *has_kept, ifm_load_run *load, bool ke
     }
 }
 
-static ifm_status search_all(const ifm_find_rate_options *options,
+static ifm_status search_all(const ifm_find_rate_options *options, int first,
                              ifm_rate_search *search, ifm_load_run *best, ifm_error *err)
 {
     bool has_kept = false;
     double rate;
     int64_t n;
     ifm_status st = IFM_OK;
-    for (int look = 0; st == IFM_OK && ifm_rate_search_next(search, &rate, &n); look++) {
+    for (int look = first; st == IFM_OK && ifm_rate_search_next(search, &rate, &n);
+         look++) {
         ifm_load_run load = {0};
         if (look > 0)
             st = pause_for(options, err);
@@ -198,8 +227,12 @@ ifm_status ifm_find_rate(const ifm_find_rate_options *options, ifm_load_run *out
     *out = (ifm_load_run){0};
     if (search == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "find-rate: no memory");
-    ifm_rate_search_init(search, &options->search);
-    const ifm_status st = search_all(options, search, out, err);
+    ifm_rate_options how = options->search;
+    const bool known = how.guess > 0;
+    ifm_status st = known ? IFM_OK : guess(options, &how.guess, err);
+    ifm_rate_search_init(search, &how);
+    if (st == IFM_OK)
+        st = search_all(options, known ? 0 : 1, search, out, err);
     out->search = search;
     if (st != IFM_OK)
         out->run.incomplete = true;

@@ -13,7 +13,7 @@
 #include "load/rate_search.h"
 
 typedef struct ifm_find_rate_options {
-    ifm_rate_options search;
+    ifm_rate_options search; /* guess 0: from how long requests take by themselves */
     int64_t pause_ns;
     ifm_drive_options drive; /* source: set by prepare */
     /* Makes the load of the look number `look`, from 0: its facts and plan (rate and number of

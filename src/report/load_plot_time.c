@@ -16,18 +16,22 @@ static void put_margins(ifm_buffer *out, double bottom, double top)
                       top, bottom);
 }
 
-/* In flight at the end of each second; tokens per second and failures within it. */
-static void put_seconds(ifm_buffer *out, const ifm_load_summary *s)
+/* In flight at the end of each second; tokens per second, failures within it, how long it
+ * was. */
+static void put_seconds(ifm_buffer *out, const ifm_load_sketch *k)
 {
+    const ifm_load_summary *s = k->summary;
+    const double end = ifm_load_plot_end_s(k);
     ifm_buffer_puts(out, "$flight << EOD\n0 0\n");
     for (size_t i = 0; i < s->n_seconds; i++)
-        ifm_buffer_printf(out, "%.9g %d\n", (double)(i + 1) * s->second_s,
+        ifm_buffer_printf(out, "%.9g %d\n", fmin((double)(i + 1) * s->second_s, end),
                           s->seconds[i].in_flight);
     ifm_buffer_puts(out, "EOD\n$seconds << EOD\n");
     for (size_t i = 0; i < s->n_seconds; i++) {
-        const ifm_load_second *x = &s->seconds[i];
-        ifm_buffer_printf(out, "%.9g %.9g %d\n", ((double)i + 0.5) * s->second_s,
-                          (double)x->output_tokens / s->second_s, x->failed);
+        const double from = (double)i * s->second_s, to = fmin(from + s->second_s, end);
+        ifm_buffer_printf(out, "%.9g %.9g %d %.9g\n", (from + to) / 2,
+                          ifm_load_second_rate(k->load, s, i), s->seconds[i].failed,
+                          fmax(to - from, 0));
     }
     ifm_buffer_puts(out, "EOD\n");
 }
@@ -41,8 +45,7 @@ bool ifm_load_plot_throughput(ifm_plot *plot)
     const bool tokens = s->token_source != IFM_TOKENS_EVENTS;
     double most_tokens = 0, most_flight = 0, failed = 0;
     for (size_t i = 0; i < s->n_seconds; i++) {
-        most_tokens =
-            fmax(most_tokens, (double)s->seconds[i].output_tokens / s->second_s);
+        most_tokens = fmax(most_tokens, ifm_load_second_rate(plot->sketch->load, s, i));
         most_flight = fmax(most_flight, s->seconds[i].in_flight);
         failed += s->seconds[i].failed;
     }
@@ -51,8 +54,8 @@ bool ifm_load_plot_throughput(ifm_plot *plot)
     ifm_plot_title(plot, "Throughput and requests in flight over time");
     if (s->steady_found)
         ifm_load_plot_note(out, "shaded: steady, what the rates are of");
-    put_seconds(out, s);
-    ifm_buffer_printf(out, "set multiplot\nset boxwidth %.9g\n", s->second_s);
+    put_seconds(out, plot->sketch);
+    ifm_buffer_printf(out, "set multiplot\n");
     put_margins(out, 0.53, 0.88);
     ifm_load_plot_time_axis(out, end);
     ifm_buffer_puts(out, "set format x ''\n");
@@ -61,7 +64,7 @@ bool ifm_load_plot_throughput(ifm_plot *plot)
     ifm_plot_y_name(out, tokens ? "output tokens/s" : "output events/s", NULL, 0.018,
                     0.70);
     ifm_buffer_printf(out,
-                      "plot $seconds using 1:2 with boxes fs solid 0.7 noborder fc rgb "
+                      "plot $seconds using 1:2:4 with boxes fs solid 0.7 noborder fc rgb "
                       "'%s'\nunset label 1\nunset label 2\nunset label 3\n"
                       "unset label 7\n",
                       IFM_COLOUR_COLD);

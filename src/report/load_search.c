@@ -19,6 +19,9 @@ void ifm_load_text_found(ifm_buffer *out, const ifm_rate_search *s, bool unicode
     const double precision = 100 * s->options.precision;
     if (isnan(s->low) && isnan(s->high))
         ifm_buffer_puts(out, "no rate was decided");
+    else if (isnan(s->low) && strcmp(end, "floor") != 0)
+        ifm_buffer_printf(out, "%s requests/s do not keep it, lower rates were not tried",
+                          rate_word(s->high).text);
     else if (isnan(s->low))
         ifm_buffer_printf(out, "no rate keeps it, not even %s requests/s",
                           rate_word(s->high).text);

@@ -254,30 +254,31 @@ static void put_rate(load_page *l, const char *title, double steady, double whol
 }
 
 /* The largest of so many neighbours stands for them in a column. */
-static double column_of(const ifm_load_summary *s, size_t column, size_t columns,
-                        double (*value)(const ifm_load_summary *, size_t))
+static double column_of(const load_page *l, size_t column, size_t columns,
+                        double (*value)(const load_page *, size_t))
 {
+    const ifm_load_summary *s = l->summary;
     size_t from = column * s->n_seconds / columns,
            to = (column + 1) * s->n_seconds / columns;
     double most = 0;
     for (size_t i = from; i < (to > from ? to : from + 1); i++)
-        most = fmax(most, value(s, i));
+        most = fmax(most, value(l, i));
     return most;
 }
 
-static double tokens_at(const ifm_load_summary *s, size_t i)
+static double tokens_at(const load_page *l, size_t i)
 {
-    return (double)s->seconds[i].output_tokens / s->second_s;
+    return ifm_load_second_rate(l->load, l->summary, i);
 }
 
-static double flight_at(const ifm_load_summary *s, size_t i)
+static double flight_at(const load_page *l, size_t i)
 {
-    return s->seconds[i].in_flight;
+    return l->summary->seconds[i].in_flight;
 }
 
 /* A line of blocks as high as the value: how it went over time, at a glance. */
 static void put_sparkline(load_page *l, const char *title,
-                          double (*value)(const ifm_load_summary *, size_t))
+                          double (*value)(const load_page *, size_t))
 {
     static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     static const char ascii[] = " .:-=+*#@";
@@ -286,13 +287,13 @@ static void put_sparkline(load_page *l, const char *title,
     const size_t columns = s->n_seconds < 40 ? s->n_seconds : 40;
     double most = 0;
     for (size_t i = 0; i < columns; i++)
-        most = fmax(most, column_of(s, i, columns, value));
+        most = fmax(most, column_of(l, i, columns, value));
     if (most <= 0)
         return;
     ifm_buffer_puts(&p->out, "  ");
     ifm_page_padded(p, title, 22, false);
     for (size_t i = 0; i < columns; i++) {
-        const double x = column_of(s, i, columns, value);
+        const double x = column_of(l, i, columns, value);
         const int step = x > 0 ? (int)fmax(1, ceil(8 * x / most - 0.01)) : 0;
         if (p->unicode)
             ifm_buffer_puts(&p->out, blocks[step]);

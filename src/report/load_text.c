@@ -278,6 +278,15 @@ void ifm_load_text_missing(ifm_buffer *out, const ifm_load_summary *s,
 
 /* ---- what came of it -------------------------------------------------------------- */
 
+double ifm_load_second_rate(const ifm_load_run *load, const ifm_load_summary *s, size_t i)
+{
+    const double rest = (double)load->ended_ns / 1e9 - (double)i * s->second_s;
+    double length = s->second_s;
+    if (i + 1 == s->n_seconds && rest < length)
+        length = fmax(rest, length / 4); /* of less a rate says nothing */
+    return (double)s->seconds[i].output_tokens / length;
+}
+
 /* What is shorter is no ramp-up. */
 static const int64_t noticeable_ns = 50000000;
 

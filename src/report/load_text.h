@@ -50,6 +50,11 @@ ifm_scale ifm_load_row_scale(const ifm_stats *stats, const ifm_scale *scale);
 void ifm_load_text_missing(ifm_buffer *out, const ifm_load_summary *summary,
                            const ifm_load_row *rows, size_t n);
 
+/* Output tokens (or events) per second in second number i: the last one is as long as the
+ * load still lasted in it, when that is enough to divide by. */
+double ifm_load_second_rate(const ifm_load_run *load, const ifm_load_summary *summary,
+                            size_t i);
+
 /* How ramp-up and drain were left out, a sentence without its end. */
 void ifm_load_text_steady(ifm_buffer *out, const ifm_load_run *load,
                           const ifm_load_summary *summary);

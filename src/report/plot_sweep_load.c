@@ -93,8 +93,18 @@ static void put_curve(ifm_plot *plot, size_t first, size_t number, quantiles_of 
     ifm_buffer_puts(&plot->script, "EOD\n");
 }
 
+/* Whether some load was large enough for a p95. */
+static bool has_tail(const ifm_sweep *sweep, quantiles_of *latency)
+{
+    for (size_t i = 0; i < sweep->n_points; i++)
+        if (is_drawn(sweep, i, latency) &&
+            isfinite(latency(&sweep->points[i].under_load)[1]))
+            return true;
+    return false;
+}
+
 static void put_drawing(ifm_buffer *out, const ifm_sweep *sweep, size_t first,
-                        size_t number)
+                        size_t number, bool tail)
 {
     char name[256];
     const char *colour = ifm_plot_curve_colour(number);
@@ -113,12 +123,16 @@ static void put_drawing(ifm_buffer *out, const ifm_sweep *sweep, size_t first,
         ifm_buffer_puts(out, "notitle");
     }
     ifm_buffer_deinit(&title);
+    if (tail)
+        ifm_buffer_printf(out,
+                          ", $curve%zu using 1:3 with linespoints lw 1.5 dt 2 pt 6 ps "
+                          "1.2*dot lc rgb '%s' %s",
+                          number, colour,
+                          number == 0 ? "title 'p95, dashed'" : "notitle");
     ifm_buffer_printf(out,
-                      ", $curve%zu using 1:3 with linespoints lw 1.5 dt 2 pt 6 ps "
-                      "1.2*dot lc rgb '%s' %s, $curve%zu using 1:2:4 with labels left "
-                      "offset 0.8,-0.7 font 'sans,18' tc rgb '%s' notitle",
-                      number, colour, number == 0 ? "title 'p95'" : "notitle", number,
-                      colour);
+                      ", $curve%zu using 1:2:4 with labels left offset 0.8,-0.7 font "
+                      "'sans,18' tc rgb '%s' notitle",
+                      number, colour);
 }
 
 /* The largest rate, and the largest and smallest latencies of both quantiles. */
@@ -153,7 +167,7 @@ static bool draw(ifm_plot *plot, quantiles_of *latency, const char *name)
     ifm_buffer_printf(
         out,
         "set lmargin at screen 0.115\nset rmargin at screen 0.965\n"
-        "set tmargin at screen 0.86\nset bmargin at screen 0.18\n"
+        "set tmargin at screen 0.82\nset bmargin at screen 0.18\n"
         "set xlabel '%s, a point a %s' offset 0,0.3\n",
         has_tokens(sweep) ? "output tokens per second" : "requests per second",
         ifm_sweep_curve_axis(sweep) == IFM_SWEEP_RATE ? "rate asked for, requests/s"
@@ -164,13 +178,15 @@ static bool draw(ifm_plot *plot, quantiles_of *latency, const char *name)
     else
         ifm_plot_axis(out, 'y', 0, 1.12 * most, 8);
     ifm_plot_y_name(out, y_name, "ms", 0.018, 0.52);
-    ifm_buffer_puts(out, "set key at screen 0.13,0.85 left top vertical reverse Left "
-                         "samplen 2 width 0 font 'sans,18'\n");
+    /* Above the curves, where none of them comes. */
+    ifm_buffer_puts(out, "set key at screen 0.97,0.92 right top horizontal reverse Left "
+                         "samplen 2 width 1 maxrows 3 font 'sans,18'\n");
+    const bool tail = has_tail(sweep, latency);
     size_t number = 0;
     for (size_t i = 0; i < sweep->n_points; i++)
         if (begins_curve(sweep, i, latency)) {
             put_curve(plot, i, number, latency);
-            put_drawing(&drawing, sweep, i, number++);
+            put_drawing(&drawing, sweep, i, number++, tail);
         }
     ifm_buffer_printf(out, "%s\n", ifm_buffer_text(&drawing));
     out->failed = out->failed || drawing.failed;

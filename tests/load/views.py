@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -176,6 +177,29 @@ class FindRate(Case):
         self.assertEqual(document["load"]["plan"]["request_rate"], found["rate"])
         self.assertIn("Search", done.stdout)
         self.assertRegex(done.stderr, r"(?m)^25 requests/s: ")
+
+    def test_the_first_rate_comes_from_a_request(self):
+        with Mock("--ttft", "40", "-n", "1") as mock:
+            # Ended at the ceiling of what this test has patience for: what was decided stays.
+            child = subprocess.Popen(
+                [PROGRAM, "load", "--url", mock.url, "--find-rate", "--slo", "ttft:30000", "-n",
+                 "200", "-d", "1", "--input-len", "10", "--json", self.path("x.json")],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            for line in child.stderr:
+                if "requests/s: " in line and not line.startswith("load:"):
+                    child.send_signal(signal.SIGINT)
+                    break
+            child.communicate(timeout=TIME_LIMIT_S)
+        self.assertEqual(child.returncode, 1)
+        with open(self.path("x.json")) as file:
+            document = json.load(file)
+        self.assertTrue(document["incomplete"])
+        found = document["load"]["find_rate"]
+        self.assertEqual(found["end"], "searching")
+        # Four at once of 40 ms each, or longer on a busy machine.
+        self.assertLessEqual(found["steps"][0]["rate"], 100)
+        self.assertGreater(found["steps"][0]["rate"], 1)
+        self.assertIsNone(document["load"]["plan"]["concurrency"])
 
     def test_no_rate_is_said(self):
         with Mock("--ttft", "5") as mock:
