@@ -72,6 +72,12 @@ static void judge_outcomes(ifm_run *run, const ifm_load_summary *s)
             "the server refused %lld requests with status 429: use a lower rate, "
             "or --retry N to wait as it asks",
             (long long)s->outcome[IFM_OUTCOME_RATE_LIMITED]);
+    if (s->n_sent_again > 0)
+        ifm_run_warn(run, "sent-again", false,
+                     "%lld of %lld requests were sent more than once, which is part of "
+                     "their TTFT: the server had closed the connection, or asked to wait "
+                     "(--retry)",
+                     (long long)s->n_sent_again, (long long)s->n_ok);
     if (run->incomplete)
         ifm_run_warn(run, "incomplete", true,
                      "the load ended before all that was planned was measured");

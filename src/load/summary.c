@@ -77,6 +77,7 @@ static void count_well_ended(passes *self, const ifm_record *r)
     out->n_ok++;
     out->n_good += self->slo && is_good(self, r);
     out->n_cached += w->usage.cached_tokens > 0;
+    out->n_sent_again += w->attempts > 1;
     out->itl_per_event = out->itl_per_event || w->event_ns != NULL;
     out->sum_output_tokens += (int64_t)r->n_tokens;
     out->sum_input_tokens += input > 0 ? input : 0;

@@ -66,6 +66,7 @@ typedef struct ifm_load_summary {
     double read_share_frac;  /* pieces that shared a read with the one before */
     bool itl_per_event;      /* some pieces held several tokens: ITL is between pieces */
     ifm_token_source token_source; /* the least of all requests' */
+    int64_t n_sent_again;          /* that ended well after more than one attempt */
     int64_t n_cached; /* requests of which the server said it had cached a part */
 
     /* Ramp-up and drain are left out of `steady`: it spans [steady_begin, steady_end). */

@@ -138,6 +138,11 @@ static void what_the_server_did(void **state)
     load.prompt_mismatches = 400;
     assert_string_equal(codes_of(&load), " cached-prompts prompt-length-mismatch ");
     load = quiet_load();
+    ifm_record again = made_answer(400, 0, 100 * MS, 20 * MS, 20);
+    again.wire->attempts = 2;
+    made_add(&load, again);
+    assert_string_equal(codes_of(&load), " sent-again ");
+    load = quiet_load();
     ifm_record r = made_answer(400, 0, 100 * MS, 20 * MS, 20);
     r.wire->token_source = IFM_TOKENS_EVENTS;
     made_add(&load, r);

@@ -220,6 +220,7 @@ static void events_are_not_tokens(void **state)
     r.wire->n_event_ns = 2;
     r.wire->token_source = IFM_TOKENS_USAGE;
     r.wire->usage.cached_tokens = 64;
+    r.wire->attempts = 2;
     r.wire->end_ns = 140 * MS;
     made_add(&load, r);
     ifm_load_summary s = made_summary(&load);
@@ -228,6 +229,7 @@ static void events_are_not_tokens(void **state)
     assert_true(s.read_share_frac == 0.5);
     assert_int_equal(s.token_source, IFM_TOKENS_USAGE);
     assert_int_equal(s.n_cached, 1);
+    assert_int_equal(s.n_sent_again, 1);
     assert_int_equal(s.metric[IFM_LOAD_ITL].n, 1);
     assert_true(s.metric[IFM_LOAD_ITL].p50 == 40 * MS);
     ifm_load_summary_deinit(&s);
