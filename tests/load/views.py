@@ -99,7 +99,8 @@ def on_terminal(words, columns=80, lines=24, **environment):
 
 def paced(url, *options):
     """A load of some two seconds: ticks come four times a second."""
-    return ["load", "--url", url, "-r", "20", "-n", "40", "--output-len", "4", *options]
+    return ["load", "--url", url, "-r", "20", "-n", "40", "--arrival", "constant",
+            "--output-len", "4", *options]
 
 
 class Live(Case):
@@ -131,13 +132,14 @@ class Live(Case):
 
     def test_a_log_gets_lines_and_quiet_nothing(self):
         with Mock("--ttft", "20", "--itl", "2") as mock:
-            words = ["load", "--url", mock.url, "-r", "10", "-n", "60", "--output-len", "4"]
+            words = ["load", "--url", mock.url, "-r", "10", "-n", "70", "--arrival", "constant",
+                     "--output-len", "4"]
             done = subprocess.run([PROGRAM, *words], capture_output=True, text=True,
                                   timeout=TIME_LIMIT_S)
             quiet = subprocess.run([PROGRAM, *paced(mock.url, "-q")], capture_output=True,
                                    text=True, timeout=TIME_LIMIT_S)
         self.assertIn(done.returncode, MEASURED)
-        self.assertRegex(done.stderr, r"(?m)^load: 0:\d\d, \d+ of 60 done, \d+ in flight")
+        self.assertRegex(done.stderr, r"(?m)^load: 0:\d\d, \d+ of 70 done, \d+ in flight")
         self.assertNotIn("\x1b", done.stderr)
         self.assertEqual((quiet.stdout, quiet.stderr), ("", ""))
 
