@@ -104,7 +104,7 @@ static ifm_status measure(ifm_load_setup *setup, ifm_load_run *load, ifm_ranks *
                           bool quiet, ifm_error *err)
 {
     ifm_load_screen screen;
-    ifm_load_screen_init(&screen, &load->plan, quiet);
+    ifm_load_screen_init(&screen, &load->plan, quiet, ifm_ranks_size(ranks) > 1);
     const ifm_drive_options drive = {
         .client = setup->wire.client,
         .source = setup->source,
@@ -143,8 +143,9 @@ static ifm_status print_report(const ifm_arguments *arguments,
 {
     if (ifm_arguments_flag(arguments, "quiet") || outputs->to_stdout)
         return IFM_OK;
+    /* A launcher's terminal is not the person's (cli/load_screen.h). */
     const ifm_report_style style = {
-        .colour = ifm_terminal_colour(stdout),
+        .colour = load->n_ranks < 2 && ifm_terminal_colour(stdout),
         .unicode = ifm_terminal_unicode(),
         .width = ifm_terminal_width(stdout, 80),
     };

@@ -68,7 +68,7 @@ static void on_look(void *user, const ifm_load_run *load)
     finder *self = user;
     ifm_load_screen_erase(&self->screen);
     self->plan = load->plan;
-    ifm_load_screen_init(&self->screen, &self->plan, self->quiet);
+    ifm_load_screen_init(&self->screen, &self->plan, self->quiet, false);
 }
 
 static void on_tick(void *user, const ifm_totals *totals)

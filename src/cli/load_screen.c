@@ -6,10 +6,11 @@
 
 static const int64_t line_ns = 5 * (int64_t)1000000000;
 
-void ifm_load_screen_init(ifm_load_screen *self, const ifm_load_plan *plan, bool quiet)
+void ifm_load_screen_init(ifm_load_screen *self, const ifm_load_plan *plan, bool quiet,
+                          bool launched)
 {
     *self = (ifm_load_screen){.live = {.plan = plan}};
-    self->drawn = !quiet && ifm_terminal_is(stderr);
+    self->drawn = !quiet && !launched && ifm_terminal_is(stderr);
     self->lines = !quiet && !self->drawn;
 }
 

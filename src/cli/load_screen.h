@@ -16,8 +16,11 @@ typedef struct ifm_load_screen {
     ifm_live live;
 } ifm_load_screen;
 
-/* plan borrowed as long as the screen. */
-void ifm_load_screen_init(ifm_load_screen *self, const ifm_load_plan *plan, bool quiet);
+/* plan borrowed as long as the screen. launched: this is one of several processes; whoever
+ * started them passes on what is written, whatever it looks like from here (Open MPI gives a
+ * process a terminal of its own), so that it gets lines. */
+void ifm_load_screen_init(ifm_load_screen *self, const ifm_load_plan *plan, bool quiet,
+                          bool launched);
 /* For each tick of the drive. */
 void ifm_load_screen_show(ifm_load_screen *self, const ifm_totals *totals);
 /* Erases what stands there, before anything else is printed. */

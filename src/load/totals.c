@@ -28,8 +28,8 @@ static size_t bucket_of(int64_t ns)
     return bucket < IFM_HISTOGRAM_BUCKETS ? bucket : IFM_HISTOGRAM_BUCKETS - 1;
 }
 
-/* Nothing takes no time: the first is 0 rather than 1 ns. */
-double ifm_histogram_bucket_ns(size_t bucket)
+/* What a bucket's durations are taken for: its middle. Nothing takes no time: the first is 0 rather than 1 ns. */
+static double value_of(size_t bucket)
 {
     if (bucket == 0)
         return 0;
@@ -57,7 +57,7 @@ static double order_statistic(const ifm_histogram *self, uint64_t k)
         if (seen > k)
             break;
     }
-    return ifm_histogram_bucket_ns(bucket);
+    return value_of(bucket);
 }
 
 double ifm_histogram_quantile(const ifm_histogram *self, double p)

@@ -19,8 +19,6 @@ typedef struct ifm_histogram {
 void ifm_histogram_add(ifm_histogram *self, int64_t ns);
 /* NaN when empty. */
 double ifm_histogram_quantile(const ifm_histogram *self, double p);
-/* What the durations of a bucket are taken for: its middle. */
-double ifm_histogram_bucket_ns(size_t bucket);
 
 typedef struct ifm_totals {
     int64_t t_ns;        /* after the load began */

@@ -11,7 +11,7 @@
 typedef struct panel {
     const char *name; /* of its data block */
     const char *title;
-    const ifm_histogram *h;
+    const ifm_sketch_shape *h;
     const ifm_stats *stats;
     const char *colour;
     double left, right; /* of the screen */
@@ -23,12 +23,16 @@ static void put_data(ifm_buffer *out, const panel *p, const ifm_scale *scale, do
     uint64_t sum = 0;
     ifm_buffer_printf(out, "$%s << EOD\n%.9g 0\n", p->name,
                       fmax(p->stats->min, low) / scale->ns_per_unit);
-    for (size_t b = 0; b < IFM_HISTOGRAM_BUCKETS; b++) {
+    for (size_t b = 0; b < IFM_SKETCH_BINS; b++) {
         if (p->h->counts[b] == 0)
             continue;
+        /* Flat up to here, then as steep as one bin is narrow. */
+        const double from = b > 0 ? ifm_sketch_edge(p->h, b - 1) : p->h->low;
+        ifm_buffer_printf(out, "%.9g %.6g\n", fmax(from, low) / scale->ns_per_unit,
+                          100 * (double)sum / (double)p->h->n);
         sum += p->h->counts[b];
         ifm_buffer_printf(out, "%.9g %.6g\n",
-                          fmax(ifm_histogram_bucket_ns(b), low) / scale->ns_per_unit,
+                          fmax(ifm_sketch_edge(p->h, b), low) / scale->ns_per_unit,
                           100 * (double)sum / (double)p->h->n);
     }
     ifm_buffer_printf(out, "%.9g 100\nEOD\n", high / scale->ns_per_unit);
@@ -45,23 +49,22 @@ static void put_quantiles(ifm_buffer *out, const panel *p, const ifm_scale *scal
     ifm_buffer_puts(out, "EOD\n");
 }
 
-/* "p50 199 ms · p95 217 ms", and below it p99 and n. */
+/* Three lines: what and how many, and the quantiles that there are. */
 static void put_head(ifm_buffer *out, const panel *p)
 {
     ifm_buffer head = {0};
-    ifm_buffer_printf(&head, "%s: p50 %s", p->title,
+    ifm_buffer_printf(&head, "%s, n = %s\\np50 %s", p->title,
+                      ifm_word_whole((int64_t)p->stats->n).text,
                       ifm_word_duration_alone(p->stats->p50, true).text);
     if (!isnan(p->stats->p95))
-        ifm_buffer_printf(&head, ", p95 %s",
+        ifm_buffer_printf(&head, " · p95 %s",
                           ifm_word_duration_alone(p->stats->p95, true).text);
     ifm_buffer_puts(&head, "\\n");
     if (!isnan(p->stats->p99))
-        ifm_buffer_printf(&head, "p99 %s, ",
+        ifm_buffer_printf(&head, "p99 %s · ",
                           ifm_word_duration_alone(p->stats->p99, true).text);
-    ifm_buffer_printf(&head, "max %s (n = %s)",
-                      ifm_word_duration_alone(p->stats->max, true).text,
-                      ifm_word_whole((int64_t)p->stats->n).text);
-    ifm_buffer_printf(out, "set title \"%s\" font 'sans,18' tc rgb '%s'\n",
+    ifm_buffer_printf(&head, "max %s", ifm_word_duration_alone(p->stats->max, true).text);
+    ifm_buffer_printf(out, "set title \"%s\" font 'sans,19' tc rgb '%s'\n",
                       ifm_buffer_text(&head), p->colour);
     ifm_buffer_deinit(&head);
 }
@@ -82,7 +85,7 @@ static void put_panel(ifm_plot *plot, const panel *p, bool first)
     ifm_buffer_printf(
         out,
         "unset logscale\nset lmargin at screen %.3f\nset rmargin at screen "
-        "%.3f\nset tmargin at screen 0.80\nset bmargin at screen 0.20\n"
+        "%.3f\nset tmargin at screen 0.77\nset bmargin at screen 0.20\n"
         "set xlabel '%s%s' offset 0,0.3\nset grid xtics\nset xtics font 'sans,20'\n",
         p->left, p->right, scale.unit, logarithmic ? " (logarithmic)" : "");
     if (logarithmic)
@@ -95,7 +98,7 @@ static void put_panel(ifm_plot *plot, const panel *p, bool first)
     else
         ifm_plot_y_name(out, "share of all that took at most so long", NULL, 0.018, 0.5);
     ifm_buffer_printf(out,
-                      "plot $%s using 1:2 with steps lw 3 lc rgb '%s', $%s_q using 1:2 "
+                      "plot $%s using 1:2 with lines lw 3 lc rgb '%s', $%s_q using 1:2 "
                       "with points pt 7 ps 2*dot lc rgb '%s'\n"
                       "unset label 1\nunset label 2\nunset label 3\nunset label 5\n",
                       p->name, p->colour, p->name, IFM_COLOUR_TEXT);

@@ -8,6 +8,36 @@
 /* A pause that is worth a hole in a stream: four usual gaps, or as much as can be seen. */
 static const double pause_gaps = 4, pause_share = 1.0 / 500;
 
+/* ---- distributions ----------------------------------------------------------------- */
+
+/* What is less than a thousandth of the median shares the first bin: pieces that came in one
+ * read are no time apart, which has no logarithm. */
+static void shape_between(ifm_sketch_shape *shape, const ifm_stats *stats)
+{
+    if (stats->n == 0)
+        return;
+    shape->low = fmax(stats->min, fmax(stats->p50 / 1000, 1));
+    shape->high = fmax(stats->max, shape->low);
+}
+
+static void shape_add(ifm_sketch_shape *shape, int64_t ns)
+{
+    const double width = log(shape->high / shape->low);
+    size_t bin = 0;
+    if ((double)ns > shape->low && width > 0)
+        bin = (size_t)(log((double)ns / shape->low) / width * IFM_SKETCH_BINS);
+    shape->counts[bin < IFM_SKETCH_BINS ? bin : IFM_SKETCH_BINS - 1]++;
+    shape->n++;
+}
+
+double ifm_sketch_edge(const ifm_sketch_shape *shape, size_t bin)
+{
+    const double share = (double)(bin + 1) / IFM_SKETCH_BINS;
+    return shape->low * exp(share * log(shape->high / shape->low));
+}
+
+/* ---- requests ---------------------------------------------------------------------- */
+
 static size_t stride(int64_t n, size_t most)
 {
     return n > (int64_t)most ? ((size_t)n + most - 1) / most : 1;
@@ -72,11 +102,11 @@ static void add_times(ifm_load_sketch *s, const ifm_record *r)
     const int64_t *at = trace.event_ns != NULL ? trace.event_ns : trace.token_ns;
     const size_t n = trace.event_ns != NULL ? trace.n_events : trace.n_tokens;
     if (m.has_ttft) {
-        ifm_histogram_add(&s->ttft, m.ttft_ns);
-        ifm_histogram_add(&s->e2el, m.e2el_ns);
+        shape_add(&s->ttft, m.ttft_ns);
+        shape_add(&s->e2el, m.e2el_ns);
     }
     for (size_t i = 1; i < n && m.has_tpot; i++)
-        ifm_histogram_add(&s->itl, at[i] - at[i - 1]);
+        shape_add(&s->itl, at[i] - at[i - 1]);
 }
 
 /* Whether the i-th is the one of its group of `every`: another place in each group, so that
@@ -164,6 +194,9 @@ ifm_status ifm_load_sketch_read(const ifm_load_run *load, const ifm_load_summary
     const ifm_stats *itl = &summary->metric[IFM_LOAD_ITL];
     s->load = load;
     s->summary = summary;
+    shape_between(&s->ttft, &summary->metric[IFM_LOAD_TTFT]);
+    shape_between(&s->e2el, &summary->metric[IFM_LOAD_E2EL]);
+    shape_between(&s->itl, itl);
     s->every = stride(summary->n_ok, IFM_SKETCH_REQUESTS);
     s->every_failed = stride(summary->n - summary->n_ok, IFM_SKETCH_FAILED);
     s->every_stream = stride(summary->n, IFM_SKETCH_STREAMS);
