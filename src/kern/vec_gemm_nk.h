@@ -7,6 +7,7 @@
 enum {
     /* From here on unpacking and turning is paid for. */
     GEMM_NK_FROM = 17,
+    GEMM_K_QUANT = GEMM_K_BLOCK / 256 * 256, /* whole blocks of every quantized type */
 };
 
 /* VEC rows of w, `depth` numbers from k on, to one half of a strip's panel: out[depth] rows
@@ -73,12 +74,13 @@ ALWAYS_INLINE void pack_block_nk(const ifm_product *p, ifm_dtype dtype,
 
 ALWAYS_INLINE void gemm_nk(const ifm_product *p, ifm_dtype dtype, float *panels)
 {
+    const int64_t rows = dtype < IFM_DTYPE_FLOAT_COUNT ? GEMM_K_BLOCK : GEMM_K_QUANT;
     ifm_block now = {.n = p->n0};
-    bool more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &now);
+    bool more = ifm_block_next(p, GEMM_COLUMNS, rows, &now);
     while (more) {
         ifm_block later = now;
         ifm_ahead next = {0};
-        more = ifm_block_next(p, GEMM_COLUMNS, GEMM_K_BLOCK, &later);
+        more = ifm_block_next(p, GEMM_COLUMNS, rows, &later);
         if (more)
             next = ifm_ahead_of_nk(p, &later, quant_block(dtype), quant_bytes(dtype),
                                    gemm_steps(p, &now));
