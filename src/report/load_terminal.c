@@ -84,10 +84,11 @@ static void put_ranks(load_page *l)
         if (r->clock_uncertainty_ns > uncertainty)
             uncertainty = r->clock_uncertainty_ns;
     }
-    ifm_buffer_printf(&text, "%zu%s%s ", load->n_ranks, ifm_page_dot(p),
+    ifm_buffer_printf(&text, "%zu%s%s", load->n_ranks, ifm_page_dot(p),
                       ifm_word_whole(least).text);
-    ifm_buffer_printf(&text, "to %s requests each%sclocks agree within %s",
-                      ifm_word_whole(most).text, ifm_page_dot(p),
+    if (most > least)
+        ifm_buffer_printf(&text, " to %s", ifm_word_whole(most).text);
+    ifm_buffer_printf(&text, " requests each%sclocks agree within %s", ifm_page_dot(p),
                       ifm_word_duration_alone((double)uncertainty, p->unicode).text);
     put_paragraph(p, "processes", &text);
     for (size_t i = 0; i < load->n_ranks && lost > 0; i++) {
