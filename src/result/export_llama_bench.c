@@ -88,18 +88,21 @@ static void put_bool(ifm_writer *w, const char *key, bool value)
     ifm_writer_bool(w, value);
 }
 
-/* "llama 135M q8_0", as near to llama.cpp's own names as the facts go. */
+/* "llama 135M q8_0", as near to llama.cpp's own names as the facts go; of a server, which
+ * says no more, its name for the model. */
 static void put_model(ifm_writer *w, const ifm_target_facts *t)
 {
     char type[128];
     const double billions = (double)t->parameters * 1e-9;
     const char *family = t->model_family != NULL ? t->model_family : "model";
     const char *dtype = t->model_dtype != NULL ? t->model_dtype : "";
-    if (billions >= 1)
+    if (t->parameters == 0)
+        snprintf(type, sizeof type, "%s", t->model_name != NULL ? t->model_name : "");
+    else if (billions >= 1)
         snprintf(type, sizeof type, "%s %.1fB %s", family, billions, dtype);
     else
         snprintf(type, sizeof type, "%s %.0fM %s", family, 1000 * billions, dtype);
-    put_text(w, "model_filename", t->model_path);
+    put_text(w, "model_filename", t->model_path != NULL ? t->model_path : t->model_name);
     put_text(w, "model_type", type);
     put_int(w, "model_size", t->weight_bytes);
     put_int(w, "model_n_params", t->parameters);
