@@ -14,8 +14,8 @@
 enum {
     GEMM_VECTORS = 2,
     GEMM_ROWS = VEC_REGISTERS >= 32 ? 12 : 6, /* M: M V sums + V weights in registers */
-    /* A strip of it stays in the first cache: 32 kB with AVX-512, 24 kB with AVX2, whose
-     * processors often have no more than 32 kB. */
+    /* With few registers a strip is so narrow that the first cache keeps it: 24 kB of
+     * AVX2's, where 512 k would be all of the 32 kB that many processors have. */
     GEMM_K_BLOCK = VEC_REGISTERS >= 32 ? 512 : 384,
     GEMM_K_STEP = 64, /* of k between two askings for the next block */
     GEMM_STRIP = GEMM_VECTORS * VEC,
