@@ -49,24 +49,26 @@ static double q_core(const ifm_self_test_row *r) { return r->events_per_s_per_co
 static double q_bytes(const ifm_self_test_row *r) { return r->bytes_per_event; }
 /* clang-format on */
 
+/* clang-format off */
 static const quantity quantities[] = {
     {"requests", q_requests, COUNT},
-    {"  failed", q_failed, COUNT},
-    {"  miscounted", q_wrong, COUNT},
+    {"of them failed", q_failed, COUNT},
+    {"miscounted", q_wrong, COUNT},
     {"most at once", q_peak, COUNT},
     {"events/s", q_rate, COUNT},
     {"TTFT error, p50, ms", q_ttft50, MS},
-    {"  p99", q_ttft99, MS},
-    {"  max", q_ttft_max, MS},
+    {"TTFT error, p99, ms", q_ttft99, MS},
+    {"TTFT error, max, ms", q_ttft_max, MS},
     {"ITL error, p50, ms", q_itl50, MS},
-    {"  p99", q_itl99, MS},
-    {"  max", q_itl_max, MS},
+    {"ITL error, p99, ms", q_itl99, MS},
+    {"ITL error, max, ms", q_itl_max, MS},
     {"TPOT error, p99, ms", q_tpot99, MS},
     {"client lag, p99, ms", q_lag99, MS},
     {"CPU s per 1,000 events", q_cpu, FRACTION},
     {"events/s per core", q_core, COUNT},
     {"bytes per event", q_bytes, COUNT},
 };
+/* clang-format on */
 enum { QUANTITIES = sizeof quantities / sizeof *quantities };
 
 static ifm_word cell(const quantity *q, const ifm_self_test_row *row)
@@ -114,7 +116,7 @@ static ifm_status print_markdown(FILE *out, const ifm_self_test_row *rows, size_
     for (size_t i = 0; i < n; i++)
         fputs(" ---: |", out);
     for (size_t k = 0; k < QUANTITIES; k++) {
-        fprintf(out, "\n| %s |", quantities[k].label + strspn(quantities[k].label, " "));
+        fprintf(out, "\n| %s |", quantities[k].label);
         for (size_t i = 0; i < n; i++)
             fprintf(out, " %s |", cell(&quantities[k], &rows[i]).text);
     }
