@@ -12,13 +12,13 @@
 
 enum { ROUNDS = 7 };
 
-typedef struct shape {
+typedef struct event_shape {
     const char *name;
     const char *event;
-} shape;
+} event_shape;
 
 #define ID "\"id\":\"cmpl-5d3f0c1a9b7e4f6a8c2d1e0f3b4a5c6d\",\"created\":1767225600,"
-static const shape shapes[] = {
+static const event_shape shapes[] = {
     {"completion",
      "data: {" ID "\"object\":\"text_completion\",\"model\":\"org/model-8b\","
      "\"choices\":[{\"index\":0,\"text\":\" token\",\"logprobs\":null,"
@@ -81,7 +81,7 @@ static int64_t read_answer(const ifm_buffer *stream, size_t n_read, size_t n_eve
 }
 
 /* The best of some rounds, in nanoseconds an event. */
-static void measure(const shape *shape, size_t n_events, size_t n_read)
+static void measure(const event_shape *shape, size_t n_events, size_t n_read)
 {
     ifm_buffer stream = {0};
     for (size_t i = 0; i < n_events; i++)

@@ -30,13 +30,13 @@ const size_t ifm_self_test_n_cases =
 
 /* ---- the server --------------------------------------------------------------------- */
 
-typedef struct server {
+typedef struct mock_child {
     ifm_process process;
     char log[64];
-    char url[96];
-} server;
+    char url[128];
+} mock_child;
 
-static ifm_status make_log(server *self, ifm_error *err)
+static ifm_status make_log(mock_child *self, ifm_error *err)
 {
     snprintf(self->log, sizeof self->log, "/tmp/inferometer-self-test-XXXXXX");
     const int fd = mkstemp(self->log);
@@ -49,7 +49,7 @@ static ifm_status make_log(server *self, ifm_error *err)
 }
 
 /* Reads "listening on URL" from the child. */
-static ifm_status read_address(server *self, int cancel_fd, ifm_error *err)
+static ifm_status read_address(mock_child *self, int cancel_fd, ifm_error *err)
 {
     static const char words[] = "listening on ";
     char line[128] = "";
@@ -76,7 +76,7 @@ static ifm_status read_address(server *self, int cancel_fd, ifm_error *err)
     return IFM_OK;
 }
 
-static ifm_status start_server(server *self, const char *program,
+static ifm_status start_server(mock_child *self, const char *program,
                                const ifm_self_test_case *test, int cancel_fd,
                                ifm_error *err)
 {
@@ -99,7 +99,7 @@ static ifm_status start_server(server *self, const char *program,
 }
 
 /* Asked to end, it completes its log first. */
-static void end_server(server *self)
+static void end_server(mock_child *self)
 {
     if (self->process.pid > 0)
         kill(self->process.pid, SIGTERM);
@@ -174,7 +174,7 @@ static ifm_status make_load(const ifm_self_test_options *options,
 
 /* ---- what it says ------------------------------------------------------------------- */
 
-static ifm_status judge(const server *server, const ifm_load_run *load,
+static ifm_status judge(const mock_child *server, const ifm_load_run *load,
                         ifm_self_test_row *row, ifm_error *err)
 {
     ifm_truth *truth = NULL;
@@ -215,7 +215,7 @@ ifm_status ifm_self_test_run(const ifm_self_test_options *options,
                              const ifm_self_test_case *test, ifm_self_test_row *row,
                              ifm_error *err)
 {
-    server server = {.process = {.in = -1, .out = -1, .err = -1}};
+    mock_child server = {.process = {.in = -1, .out = -1, .err = -1}};
     ifm_load_run load = {0};
     ifm_requests_source *source = NULL;
     *row = (ifm_self_test_row){.test = *test};

@@ -17,7 +17,7 @@ enum {
     MEDIAN_HIGH,
     N_RANKS,
 };
-_Static_assert(N_RANKS <= IFM_SELECT_RANKS, "ranks of a series");
+_Static_assert((int)N_RANKS <= (int)IFM_SELECT_RANKS, "ranks of a series");
 
 void ifm_sum_add(ifm_sum *self, double x)
 {

@@ -270,9 +270,9 @@ static void serve_events(ifm_mock *self, const ifm_poll_event *events, size_t n)
 }
 
 /* When to stop sleeping for the timer that is due next. */
-typedef struct plan {
+typedef struct wake_plan {
     int64_t due_ns, look_from_ns;
-} plan;
+} wake_plan;
 
 /* Far ahead: until a little before, the closer the less, to bound what is spent looking. Soon:
  * a while all the same, so that what is due within it needs one wake-up. */
@@ -285,7 +285,7 @@ static int64_t wake_for(int64_t due_ns, int64_t now_ns)
 }
 
 /* Until when to sleep; the past: look at the sockets only. */
-static ifm_time sleep_until(ifm_mock *self, plan *plan)
+static ifm_time sleep_until(ifm_mock *self, wake_plan *plan)
 {
     const int64_t due_ns = ifm_mock_timers_next_ns(&self->timers);
     if (due_ns == INT64_MAX)
@@ -302,7 +302,7 @@ static ifm_time sleep_until(ifm_mock *self, plan *plan)
 static void loop(ifm_mock *self)
 {
     ifm_poll_event events[EVENTS];
-    plan plan = {0, 0};
+    wake_plan plan = {0, 0};
     while (!self->stopping && !self->totals.died) {
         play_due(self);
         ifm_mock_conn_reap(self);

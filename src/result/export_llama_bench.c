@@ -19,14 +19,14 @@
 #include "result/writer.h"
 
 /* One row: requests that had so many tokens. */
-typedef struct row {
+typedef struct bench_row {
     const ifm_run *run;
     size_t n_prompt, n_output;
     bool prompt; /* pp, else tg */
     ifm_start start;
     int64_t *ns; /* heap, [n]: of each repetition */
     size_t n;
-} row;
+} bench_row;
 
 static bool measured(const ifm_record *r, ifm_start start)
 {
@@ -39,7 +39,7 @@ static int64_t time_of(const ifm_record *r, bool prompt)
                   : r->token_ns[r->n_tokens - 1] - r->token_ns[0];
 }
 
-static void gather(row *row)
+static void gather(bench_row *row)
 {
     row->n = 0;
     for (size_t i = 0; i < row->run->n_records; i++) {
@@ -50,13 +50,13 @@ static void gather(row *row)
     }
 }
 
-static size_t tokens_of(const row *row)
+static size_t tokens_of(const bench_row *row)
 {
     return row->prompt ? row->n_prompt : row->n_output - 1;
 }
 
 /* Mean and sample deviation of the times, or of the rates of each repetition. */
-static void moments(const row *row, bool rates, double *mean, double *sd)
+static void moments(const bench_row *row, bool rates, double *mean, double *sd)
 {
     double sum = 0, squares = 0;
     const double tokens = (double)tokens_of(row), n = (double)row->n;
@@ -140,7 +140,7 @@ static void put_fixed(ifm_writer *w, const ifm_target_facts *t)
     put_int(w, "fit_min_ctx", 0);
 }
 
-static void put_samples(ifm_writer *w, const row *row)
+static void put_samples(ifm_writer *w, const bench_row *row)
 {
     ifm_writer_key(w, "samples_ns");
     ifm_writer_ints64(w, row->ns, row->n);
@@ -151,7 +151,7 @@ static void put_samples(ifm_writer *w, const row *row)
     ifm_writer_close(w);
 }
 
-static void put_row(ifm_writer *w, const row *row, bool lines)
+static void put_row(ifm_writer *w, const bench_row *row, bool lines)
 {
     const ifm_run *run = row->run;
     double ns, ns_sd, ts, ts_sd;
@@ -206,8 +206,8 @@ static bool has(const ifm_run *run, ifm_start start)
 
 static ifm_status put_run(ifm_writer *w, const ifm_run *run, bool lines, ifm_error *err)
 {
-    row row = {.run = run,
-               .start = has(run, IFM_START_WARM) ? IFM_START_WARM : IFM_START_COLD};
+    bench_row row = {.run = run,
+                     .start = has(run, IFM_START_WARM) ? IFM_START_WARM : IFM_START_COLD};
     row.ns = calloc(run->n_records + 1, sizeof *row.ns);
     if (row.ns == NULL)
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "no memory for the rows of llama-bench");
