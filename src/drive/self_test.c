@@ -32,17 +32,23 @@ const size_t ifm_self_test_n_cases =
 
 typedef struct mock_child {
     ifm_process process;
-    char log[64];
+    char log[1024];
     char url[128];
 } mock_child;
 
 static ifm_status make_log(mock_child *self, ifm_error *err)
 {
-    snprintf(self->log, sizeof self->log, "/tmp/inferometer-self-test-XXXXXX");
-    const int fd = mkstemp(self->log);
+    const char *set = getenv("TMPDIR");
+    const char *where = set != NULL && *set != '\0' ? set : "/tmp";
+    const int n = snprintf(self->log, sizeof self->log, "%s/inferometer-XXXXXX", where);
+    const bool fits = n > 0 && (size_t)n < sizeof self->log;
+    const int fd = fits ? mkstemp(self->log) : -1;
     if (fd < 0) {
         self->log[0] = '\0';
-        return ifm_fail_errno(err, errno, "self-test: no file for the server's log");
+        return ifm_fail_errno(err, fits ? errno : ENAMETOOLONG,
+                              "%s: cannot make a file for the server's log (TMPDIR says "
+                              "where)",
+                              where);
     }
     close(fd);
     return IFM_OK;
