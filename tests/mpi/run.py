@@ -5,6 +5,7 @@ What is sent is read from the server's log, what is measured from the result. Wi
 or in a build without MPI, all but the first part is skipped, and says so: the parts are
 tested without MPI in tests/unit/drive_ranks.c.
 """
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -34,6 +35,7 @@ ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=0",
 }
 LOAD = ["--input-len", "20", "--output-len", "20", "--tokenizer", "none", "--quiet"]
+AT_ONCE = 3  # cases, of up to four processes each
 VERDICTS = (0, 3)  # this machine is no place to be trusted
 
 
@@ -270,9 +272,12 @@ def main():
         cases += OPEN_MPI_CASES
     else:
         print("mpi: what happens when a rank dies is skipped: this is not Open MPI 4 on Linux")
-    for case in cases:
-        case()
-        print(f"mpi: {case.__name__.replace('_', ' ')}")
+    # Most of the time they wait, each for servers and processes of its own.
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        ends = [(case, pool.submit(case)) for case in cases]
+        for case, end in ends:
+            end.result()
+            print(f"mpi: {case.__name__.replace('_', ' ')}", flush=True)
     return 0
 
 
