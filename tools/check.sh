@@ -7,6 +7,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Tests wait more than they compute (tools/test.sh).
+MESON_TESTTHREADS=${MESON_TESTTHREADS:-$((3 * $(getconf _NPROCESSORS_ONLN)))}
+export MESON_TESTTHREADS
+
 # name and what it holds; check_NAME below does it.
 checks() {
     cat <<'TABLE'
@@ -16,7 +20,7 @@ lengths    files of at most 600 lines; long functions are named
 shell      shellcheck finds nothing in our scripts
 docs       links in the documents lead somewhere, the commands in them work
 symbols    libinferometer exports what its headers declare, and nothing else
-kernels    the tests pass with the kernels of lesser processors
+kernels    what computes passes its tests with the kernels of lesser processors
 neon       the kernels for 64-bit Arm agree with the scalar ones, under emulation
 install    an installed program finds its worker and its model
 smollm2    a real model is fetched, measured, and held to what llama.cpp says
@@ -78,7 +82,7 @@ check_kernels() {
     lesser_processors
     for kernels in scalar $(kernels_here); do
         IFM_KERNELS=$kernels meson test -C build --no-rebuild --print-errorlogs --quiet \
-            --suite unit
+            --suite kernels
         sh tools/count_tests.sh build
         seen=$(IFM_KERNELS=$kernels build/inferometer run --cold 1 --warm 1 --json - |
             sed -n 's/^ *"kernels": "\(.*\)".*/\1/p' | sort -u)
@@ -168,15 +172,17 @@ flavour() {
     name=$1
     shift
     sh tools/build.sh "build-$name" -Dwerror=true "$@"
-    # shellcheck disable=SC2086 # a command and its arguments, or nothing
+    # shellcheck disable=SC2086 # words, or nothing
     ${run_under:-} meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet \
-        --no-suite mpi \
+        --no-suite mpi ${leave_out:-} \
         --timeout-multiplier 20 # sanitizers are slow, and a slow test is not a wrong one
     sh tools/count_tests.sh "build-$name"
 }
 
 check_gcc() {
-    CC=$(cached gcc) flavour gcc -Dbuildtype=debugoptimized -Db_ndebug=false
+    # The release build has compiled the kernels as they are used.
+    CC=$(cached gcc) flavour gcc -Dbuildtype=debugoptimized -Db_ndebug=false \
+        -Dkernel_optimization=g
 }
 
 check_clang() {
@@ -200,6 +206,7 @@ check_threads() {
     if setarch -R true 2>/dev/null; then
         run_under="setarch -R"
     fi
+    leave_out="--no-suite one_thread" # where no two threads can meet
     CC=$(cached clang) flavour threads -Dbuildtype=debugoptimized -Db_ndebug=false \
         -Db_sanitize=thread -Db_lundef=false
 }

@@ -9,6 +9,10 @@ if ! meson introspect --tests build | grep -q '"name"'; then
     echo "test: no tests were built (is cmocka there? sh tools/deps.sh)" >&2
     exit 1
 fi
+# Most of the time of the longer tests is waiting for another process: more of them at once
+# than there are processors.
+MESON_TESTTHREADS=${MESON_TESTTHREADS:-$((3 * $(getconf _NPROCESSORS_ONLN)))}
+export MESON_TESTTHREADS
 status=0
 meson test -C build --no-rebuild --print-errorlogs "$@" || status=$?
 sh tools/count_tests.sh build
