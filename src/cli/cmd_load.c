@@ -23,6 +23,8 @@ static const ifm_option options[] = {
      "the server's name for the model (default: its first)"},
     {"timeout", 0, IFM_OPTION_STRING, "TIME", 0, 0, "600", "Server",
      "after which a request has failed, from when it was due: 30, 30s, 10m"},
+    {"libcurl", 0, IFM_OPTION_FLAG, NULL, 0, 0, NULL, "Server",
+     "leave HTTP/1.1 without TLS and proxy to libcurl, too, at twice the processor time"},
     {"concurrency", 'c', IFM_OPTION_INT, "N", 1, 1000000, NULL, "Load",
      "requests at once: the next one begins when one has ended (default: 1); with a rate, "
      "or a trace, the most at once"},

@@ -254,6 +254,7 @@ ifm_status ifm_load_setup_init(ifm_load_setup *self, const ifm_arguments *argume
     self->plan.new_connection = c->new_connection;
     self->plan.insecure = c->insecure;
     self->plan.http2 = c->http2;
+    self->plan.libcurl = c->libcurl = ifm_arguments_flag(self->arguments, "libcurl");
     return st;
 }
 

@@ -49,12 +49,13 @@ typedef struct ifm_way {
     /* NULL: there is no such way. `scratch` is the thread's own (64-byte aligned,
      * scratch_bytes of the table): to lay blocks of weights in. */
     void (*multiply)(const ifm_product *p, void *scratch);
-    /* Lays rows [t0, t1) of x out as multiply wants them, t0 a multiple of
-     * IFM_KERN_PACK_ROWS, into the place of all rows, `packed` (64-byte aligned,
-     * packed_bytes): threads pack parts, then all multiply. NULL: multiply reads x. Ways
-     * with the same `pack` read the same, whatever the type of their weights. */
+    /* Lays rows [t0, t1) of x out as multiply wants them, t0 a multiple of pack_rows, into
+     * the place of all rows, `packed` (64-byte aligned, packed_bytes): threads pack parts,
+     * then all multiply. NULL: multiply reads x. Ways with the same `pack` read the same,
+     * whatever the type of their weights. */
     void (*pack)(const ifm_product *p, int64_t t0, int64_t t1, void *packed);
     size_t (*packed_bytes)(int64_t t, int64_t k);
+    int64_t pack_rows; /* 0: IFM_KERN_PACK_ROWS */
     int64_t from_rows; /* least T for which it is the fastest, ≥ 1 */
     /* What a term of the sum may be off by, in proportion, beyond f32: 2⁻¹⁷ where x is
      * split into two bf16 parts; 0: nothing. */

@@ -162,7 +162,8 @@ static const void *pack(const ifm_team *team, const ifm_matmul *job, const ifm_w
         way->pack(&p, 0, job->t, own);
         return own;
     }
-    ifm_pool_part(job->t, IFM_KERN_PACK_ROWS, team->thread, team->threads, &t0, &t1);
+    ifm_pool_part(job->t, way->pack_rows ? way->pack_rows : IFM_KERN_PACK_ROWS,
+                  team->thread, team->threads, &t0, &t1);
     if (t0 < t1)
         way->pack(&p, t0, t1, team->packed);
     ifm_pool_barrier(team->pool);

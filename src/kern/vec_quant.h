@@ -196,6 +196,7 @@ static inline void fill_quant(ifm_kern *table)
         (ifm_way){.multiply = quant_##NAME,                                              \
                   .pack = pack_q8,                                                       \
                   .packed_bytes = ifm_q8_bytes,                                          \
+                  .pack_rows = 1,                                                        \
                   .from_rows = 1,                                                        \
                   .eight_bit = true};                                                    \
     table->exact[IFM_DTYPE_##NAME][IFM_WAY_ONE] =                                        \

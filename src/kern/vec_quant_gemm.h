@@ -78,8 +78,10 @@ typedef struct quant_place {
     quant_rows tiles[STRIP];
     int n_tiles;
     int64_t k, parts;
-    bool fresh; /* y starts from zero */
-    bool whole; /* the strip is 2 VEC neighbouring columns */
+    bool fresh;     /* y starts from zero */
+    bool whole;     /* the strip is 2 VEC neighbouring columns */
+    uintptr_t next; /* address of what will be unpacked after this strip */
+    int64_t lines;  /* of it that are asked for with each part */
 } quant_place;
 
 /* Sums of row t and one tile, from y. A tile that is not all neighbours, or begins with
@@ -172,6 +174,15 @@ ALWAYS_INLINE void multiply_part(int M, int n, int bits, bool is_signed, const c
     }
 }
 
+/* Asks for a share of what will be unpacked next, so that memory has the time in which the
+ * first rows are multiplied: asked for at once it would be waited for. */
+ALWAYS_INLINE void ask(const quant_place *at, int64_t part)
+{
+    const uintptr_t from = at->next + (uintptr_t)(part * at->lines * 64);
+    for (int64_t i = 0; i < at->lines; i++)
+        __builtin_prefetch((const void *)(from + (uintptr_t)i * 64), 0, 2);
+}
+
 /* M rows of x from row t on with the strip's block. */
 ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
                                  bool is_signed, int64_t t)
@@ -185,9 +196,12 @@ ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
                         at->k / part * 4;
     vec sum[GEMM_ROWS][STRIP];
     fetch_sums(at, M, t, sum);
-    for (int64_t i = 0; i < at->parts; i++)
+    for (int64_t i = 0; i < at->parts; i++) {
+        if (t == 0)
+            ask(at, i);
         multiply_part(M, n, bits, is_signed, x + i * part, scale + i * part / 32 * 4,
                       total + i * 4, row_bytes, part_at(at->w, i, n), sum);
+    }
     return_sums(at, M, t, sum);
 }
 
@@ -238,16 +252,6 @@ ALWAYS_INLINE void multiply_strip(const quant_place *at, ifm_dtype dtype)
     }
 }
 
-/* Asks for `depth` numbers of the rows that lie a strip behind those of a tile: they are
- * short pieces of memory, which no prefetcher foresees. */
-ALWAYS_INLINE void ask_ahead(const quant_tile *q, int64_t bytes)
-{
-    const unsigned char *next = q->w[0] + STRIP * VEC * q->stride;
-    for (int r = 0; r < VEC; r++, next += q->stride)
-        for (int64_t b = 0; b < bytes; b += 64)
-            __builtin_prefetch(next + b, 0, 2);
-}
-
 /* Numbers [k, k + depth) of the strip's tiles into scratch. */
 ALWAYS_INLINE void unpack_strip(const quant_place *at, ifm_dtype dtype, int64_t depth)
 {
@@ -258,7 +262,6 @@ ALWAYS_INLINE void unpack_strip(const quant_place *at, ifm_dtype dtype, int64_t 
             q.w[i] += at->k / block * bytes;
         q.k = depth;
         q.parts = (int32_t *)at->w + v * VEC;
-        ask_ahead(&q, depth / block * bytes);
         add_blocks(&q, dtype, false);
     }
 }
@@ -274,22 +277,29 @@ ALWAYS_INLINE void set_strip(quant_place *at, int64_t i, int64_t tiles)
     }
 }
 
-/* The blocks of k are of equal depth: the sums that pass by cost the same for each. */
+/* The blocks of k are of equal depth: the sums that pass by cost the same for each. What
+ * `ask` asks for runs a strip ahead: neighbouring rows are one piece of memory. */
 ALWAYS_INLINE void gemm(const ifm_product *p, ifm_dtype dtype, void *scratch)
 {
     const int64_t tiles = count_tiles(p, 0), part = quant_part(dtype);
     const int64_t units = (p->k1 + K_UNIT - 1) / K_UNIT;
     const int64_t blocks = (p->k1 + K_BLOCK - 1) / K_BLOCK;
     const int64_t deepest = (units + blocks - 1) / blocks * K_UNIT;
+    const int64_t row_bytes = p->k1 / quant_block(dtype) * quant_bytes(dtype);
+    uintptr_t strip = (uintptr_t)p->w + (uintptr_t)(p->n0 * row_bytes);
     quant_place at = {.p = p, .w = scratch};
+    at.lines = (STRIP * VEC * quant_bytes(dtype) * part / quant_block(dtype) + 63) / 64;
     for (int64_t i = 0; i < tiles; i += STRIP) {
         set_strip(&at, i, tiles);
+        strip += (uintptr_t)(STRIP * VEC * row_bytes);
+        at.next = strip;
         for (at.k = 0; at.k < p->k1; at.k += deepest) {
             const int64_t depth = p->k1 - at.k < deepest ? p->k1 - at.k : deepest;
             at.parts = depth / part;
             at.fresh = at.k == 0 && !p->accumulate;
             unpack_strip(&at, dtype, depth);
             multiply_strip(&at, dtype);
+            at.next += (uintptr_t)(at.parts * at.lines * 64);
         }
     }
 }

@@ -60,6 +60,7 @@ typedef struct ifm_load_plan {
     int64_t timeout_ns, idle_timeout_ns;
     int64_t retries;
     bool new_connection, insecure, http2;
+    bool libcurl; /* carries HTTP/1.1 without TLS, too */
     ifm_slo slo;
 } ifm_load_plan;
 

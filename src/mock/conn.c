@@ -269,7 +269,11 @@ static void take(ifm_mock *self, ifm_mock_conn *c, const char *bytes, size_t n,
 
 static void receive(ifm_mock *self, ifm_mock_conn *c, int64_t stamp)
 {
-    const ssize_t n = recv(c->fd, self->scratch, IFM_MOCK_READ_BYTES, MSG_DONTWAIT);
+    int64_t at_ns;
+    const ssize_t n = ifm_arrival_recv(c->fd, self->scratch, IFM_MOCK_READ_BYTES,
+                                       &self->arrivals, &at_ns);
+    if (at_ns != 0)
+        stamp = at_ns; /* it may have waited while others were served */
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
             ifm_mock_conn_kill(self, c, false);

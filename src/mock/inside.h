@@ -18,6 +18,7 @@
 #include "mock/log.h"
 #include "mock/mock.h"
 #include "mock/timers.h"
+#include "os/arrival.h"
 #include "os/poller.h"
 
 typedef enum ifm_mock_state {
@@ -66,6 +67,7 @@ typedef struct ifm_mock_conn {
 struct ifm_mock {
     ifm_mock_options options;
     ifm_poller poller;
+    ifm_arrival_clock arrivals; /* of this round's sockets */
     int listen_fd, port;
     char address[160];
     bool unlinks; /* the socket's file is ours */
@@ -99,7 +101,8 @@ static inline size_t ifm_mock_conn_pending(const ifm_mock_conn *c)
 
 /* Takes up to some connections. */
 void ifm_mock_conn_accept(ifm_mock *self);
-/* What the poller said of it, at `stamp`. */
+/* What the poller said of it, at `stamp`; bytes that the system noted the arrival of count
+ * from there. */
 void ifm_mock_conn_ready(ifm_mock *self, ifm_mock_conn *c, unsigned what, int64_t stamp);
 /* Hands bytes to the operating system, and keeps what it does not take. False: the
  * connection is dead. *sent_ns (may be NULL) is the time right before the call that takes

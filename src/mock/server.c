@@ -157,6 +157,7 @@ static ifm_status bind_tcp(ifm_mock *self, ifm_error *err)
         st = ifm_fail_errno(err, errno, "cannot make a socket");
     } else {
         leave_at_once(self->listen_fd);
+        (void)ifm_arrival_watch(self->listen_fd);
         setsockopt(self->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (bind(self->listen_fd, found->ai_addr, found->ai_addrlen) != 0) {
             if (errno == EADDRINUSE)
@@ -257,6 +258,7 @@ static void serve_events(ifm_mock *self, const ifm_poll_event *events, size_t n)
     if (n == 0)
         return;
     const int64_t stamp = self->now_ns = ifm_time_now().ns;
+    ifm_arrival_clock_read(&self->arrivals);
     for (size_t i = 0; i < n && !self->totals.died; i++) {
         if (events[i].user == &self->listen_fd)
             ifm_mock_conn_accept(self);

@@ -12,6 +12,15 @@ ifm_time ifm_time_now(void)
     return (ifm_time){.ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
 }
 
+void ifm_time_sleep(ifm_time until)
+{
+    const int64_t left = ifm_time_between(ifm_time_now(), until);
+    if (left > 0)
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(left / 1000000000),
+                                     .tv_nsec = (long)(left % 1000000000)},
+                  NULL);
+}
+
 static int compare_i64(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

@@ -13,4 +13,7 @@ typedef struct ifm_clock_facts {
 /* Measures the clock; takes about a millisecond. */
 ifm_clock_facts ifm_clock_measure(void);
 
+/* Sleeps until then, or until a signal comes; not at all if it is over. */
+void ifm_time_sleep(ifm_time until);
+
 #endif

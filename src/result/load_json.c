@@ -60,6 +60,7 @@ static json_t *plan(const ifm_load_plan *p)
     ifm_fields_bool(&f, "new_connection", p->new_connection);
     ifm_fields_bool(&f, "insecure", p->insecure);
     ifm_fields_bool(&f, "http2", p->http2);
+    ifm_fields_bool(&f, "libcurl", p->libcurl);
     ifm_fields_set(&f, "slo", slo(&p->slo));
     return ifm_fields_take(&f);
 }

@@ -180,6 +180,7 @@ ifm_status ifm_server_new(const ifm_server_options *options, ifm_target_facts *f
     self->options = *options;
     snprintf(self->run, sizeof self->run, "run-%" PRIx64, (uint64_t)ifm_time_now().ns);
     ifm_client_options client = options->client;
+    client.libcurl = true; /* to look up the name is a phase of the request */
     client.connections = 1;
     client.on_piece = NULL;
     client.on_done = on_done;

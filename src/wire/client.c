@@ -1,5 +1,6 @@
-/* The client as a whole: made, ended. What it does is in client_pool.c (requests begin and
- * end), client_loop.c (sockets are served) and client_request.c (one request). */
+/* The client as a whole: made, ended. What it does: client_pool.c (requests come and go), client_loop.c
+ * (sockets are served), client_exchange.c (one request) and its two carriers, client_curl.c and
+ * client_plain.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ static ifm_status open_parts(ifm_client *self, ifm_error *err)
     self->http2_broken = ifm_http2_is_broken(self);
     self->share = curl_share_init();
     if (self->share == NULL || !ifm_client_grow_slots(self, 0) ||
-        !ifm_client_make_headers(self))
+        !ifm_client_make_headers(self) || !ifm_plain_open(self))
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "client: no memory");
     curl_share_setopt(self->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     return IFM_OK;
@@ -76,10 +77,8 @@ void ifm_client_free(ifm_client *self)
     ifm_client_cancel(self);
     for (size_t i = 0; i < self->n_exchanges; i++)
         ifm_exchange_free(self->exchanges[i]);
-    for (size_t i = 0; i < self->n_shards; i++) {
-        curl_multi_cleanup(self->shards[i]->multi);
-        free(self->shards[i]);
-    }
+    ifm_curl_free_shards(self);
+    ifm_plain_close(self);
     if (self->share != NULL)
         curl_share_cleanup(self->share);
     curl_slist_free_all(self->headers);
@@ -88,7 +87,6 @@ void ifm_client_free(ifm_client *self)
     ifm_poller_deinit(&self->poller);
     free(self->slots);
     free(self->queue);
-    free(self->shards);
     free(self->exchanges);
     free(self->idle);
     free(self->alive);

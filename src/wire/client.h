@@ -1,10 +1,11 @@
 /*
- * The client: many requests at once to one server, on one thread, by libcurl's multi
- * interface over an own poller.
+ * The client: many requests at once to one server, on one thread, over an own poller: by
+ * libcurl's multi interface, or by sockets of our own (client_parts.h says when).
  *
- * A time stamp is the moment at which the poller said that a socket can be read: what is
- * read then had come by then, and however many other streams are served in between, none of
- * it counts as the server's time. sent_ns is when the last byte of the request was handed to
+ * A time stamp is the moment at which the system noted that bytes came (os/arrival.h), or,
+ * where it does not, at which the poller said that a socket can be read: what is read then had
+ * come by then, and however many other streams are served in between, none of it counts as
+ * the server's time. sent_ns is when the last byte of the request was about to be handed to
  * the operating system.
  */
 #ifndef IFM_WIRE_CLIENT_H
@@ -28,7 +29,10 @@ typedef struct ifm_client_options {
     bool new_connection; /* per request */
     bool http2;          /* prior knowledge with http:, ALPN with https: */
     const char *proxy;   /* NULL: as the environment says */
-    int64_t timeout_ns;  /* from due to end; 0: none */
+    /* libcurl also for HTTP/1.1 without TLS and proxy, which else goes over sockets of our
+     * own: an event costs half as much there, and names are looked up before. */
+    bool libcurl;
+    int64_t timeout_ns;         /* from due to end; 0: none */
     int64_t idle_timeout_ns;    /* without a byte, once sent; 0: none */
     int64_t connect_timeout_ns; /* 0: 10 s */
     int32_t retries;    /* of 429 and 503, after Retry-After (else 0.5, 1, 2 … s) */

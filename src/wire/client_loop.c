@@ -11,10 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/clock.h"
 #include "wire/client_parts.h"
 
 enum {
     LOOK_EVENTS = 512,
+    NAP_NS = 500 * 1000,
+    NAP_SHARE = 256, /* of a request's life, at most this part */
+    NAP_WORTH = 2,   /* sockets that become ready meanwhile */
+    RATE_NS = 20 * 1000 * 1000,
+    SERVE_BLINDLY = 4,          /* sockets, between readings of the clock */
     LOOK_AGAIN_NS = 200 * 1000, /* some forty sockets */
     LOOK_SHARE = 5, /* looking costs as much as sockets are ready: at most this part */
 };
@@ -48,162 +54,31 @@ bool ifm_client_grow_slots(ifm_client *self, size_t fd)
     return true;
 }
 
-/* libcurl wants to know of a socket, or no more. */
-int ifm_client_on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *unused)
+bool ifm_client_watch(ifm_client *self, int fd, unsigned want)
 {
-    ifm_shard *shard = user;
-    ifm_client *self = shard->client;
-    char *owner = NULL;
-    (void)unused;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-    ifm_exchange *e = (ifm_exchange *)(void *)owner;
-    if ((size_t)fd >= self->n_slots && !ifm_client_grow_slots(self, (size_t)fd)) {
-        self->unwatched = e;
-        return 0;
-    }
+    if ((size_t)fd >= self->n_slots && !ifm_client_grow_slots(self, (size_t)fd))
+        return want == 0;
     ifm_slot *slot = &self->slots[fd];
-    if (what == CURL_POLL_REMOVE) {
-        if (slot->want != 0)
-            ifm_poller_remove(&self->poller, fd);
-        slot->want = slot->ready = 0;
-        slot->shard = NULL;
-        return 0;
-    }
-    const unsigned want = (what & CURL_POLL_IN ? (unsigned)IFM_POLL_READ : 0) |
-                          (what & CURL_POLL_OUT ? (unsigned)IFM_POLL_WRITE : 0);
     void *mark = (void *)((uintptr_t)fd + 1);
     ifm_status st = IFM_OK;
-    if (slot->want == 0)
+    if (want == 0 && slot->want != 0)
+        ifm_poller_remove(&self->poller, fd);
+    else if (want != 0 && slot->want == 0)
         st = ifm_poller_add(&self->poller, fd, want, mark, NULL);
-    else if (slot->want != want)
+    else if (want != slot->want)
         st = ifm_poller_modify(&self->poller, fd, want, mark, NULL);
-    if (st != IFM_OK)
-        self->unwatched = e;
     slot->want = want;
-    slot->shard = shard;
-    slot->exchange = e;
-    if (e != NULL)
-        e->fd = fd;
-    return 0;
+    if (want == 0)
+        slot->ready = 0;
+    return st == IFM_OK;
 }
 
-int ifm_client_on_timer(CURLM *multi, long ms, void *user)
-{
-    ifm_shard *shard = user;
-    (void)multi;
-    shard->timer_ns =
-        ms < 0 ? INT64_MAX : ifm_time_now().ns + (int64_t)ms * INT64_C(1000000);
-    return 0;
-}
-
-int64_t ifm_exchange_stamp(const ifm_exchange *self)
-{
-    const ifm_client *client = self->client;
-    if (client->serving >= 0 && (client->options.http2 || self->fd == client->serving))
-        return client->stamp_ns;
-    return ifm_time_now().ns;
-}
-
-/* ---- ends -------------------------------------------------------------------------- */
-
-/* An open connection that broke before a byte of an answer came: the server had closed it, or
- * was about to. libcurl sends such a request again in most cases; here in all, and then on
- * a fresh connection, since the next open one may be as old. Once, and no more when the time is
- * over. */
-static bool is_stale(const ifm_exchange *e, CURLcode code)
-{
-    long connects = 0;
-    if ((code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR &&
-         code != CURLE_GOT_NOTHING && code != CURLE_HTTP2) ||
-        e->heard_ns != 0 || e->renewed)
-        return false;
-    curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &connects);
-    return connects == 0 && e->dns_ns == 0 && e->sent_ns != 0;
-}
-
-/* The transfer came to its end, one way or another. */
-static void conclude(ifm_exchange *e, CURLcode code)
-{
-    char text[CURL_ERROR_SIZE + 256] = "";
-    const int64_t now = ifm_exchange_stamp(e);
-    if (e->client->reader == e)
-        ifm_exchange_flush(e);
-    if (e->retrying) {
-        curl_multi_remove_handle(e->shard->multi, e->easy);
-        e->state = IFM_EXCHANGE_RESTING;
-        e->record.wire->retry_after_ns = e->retry_after_ns;
-        e->begun_ns = ifm_time_now().ns + ifm_retry_delay_ns(e);
-        ifm_timers_arm(e);
-        return;
-    }
-    const bool stale = is_stale(e, code);
-    if (stale || ifm_http2_turn(e, code)) {
-        e->resends += stale;
-        e->renewed = stale;
-        curl_multi_remove_handle(e->shard->multi, e->easy);
-        e->attempts--;
-        if (ifm_exchange_begin(e))
-            return;
-    }
-    const ifm_transfer transfer = {e->client,       e->easy,         e->says,
-                                   e->socket_errno, e->sent_ns != 0, e->head_seen};
-    const ifm_outcome outcome =
-        e->settled ? IFM_OUTCOME_OK
-                   : ifm_transfer_outcome(&transfer, code, text, sizeof text);
-    ifm_exchange_end(e, outcome, outcome != IFM_OUTCOME_OK ? text : NULL,
-                     now > e->heard_ns ? now : e->heard_ns);
-}
-
-static void read_news(ifm_shard *shard)
-{
-    int left;
-    CURLMsg *message;
-    while ((message = curl_multi_info_read(shard->multi, &left)) != NULL) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        char *owner = NULL;
-        const CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
-        conclude((ifm_exchange *)(void *)owner, code);
-    }
-}
-
-/* ---- libcurl is told --------------------------------------------------------------- */
-
-/* `fd` is ready for `mask`, or (CURL_SOCKET_TIMEOUT) time has passed. */
-static void act(ifm_shard *shard, curl_socket_t fd, int mask)
-{
-    ifm_client *self = shard->client;
-    int running;
-    self->serving = fd == CURL_SOCKET_TIMEOUT ? -1 : fd;
-    curl_multi_socket_action(shard->multi, fd, mask, &running);
-    ifm_exchange *reader = self->reader, *unwatched = self->unwatched;
-    if (reader != NULL)
-        ifm_exchange_flush(reader);
-    self->unwatched = NULL;
-    if (unwatched != NULL && unwatched->state == IFM_EXCHANGE_UNDER_WAY)
-        ifm_exchange_end(unwatched, IFM_OUTCOME_INTERNAL,
-                         "cannot wait for another socket: the system's limit is reached",
-                         ifm_time_now().ns);
-    else if (reader != NULL && reader->settled && reader->state == IFM_EXCHANGE_UNDER_WAY)
-        ifm_exchange_end(reader, IFM_OUTCOME_OK, NULL, reader->heard_ns);
-    read_news(shard);
-    self->serving = -1;
-}
-
-static void act_timers(ifm_client *self, int64_t now)
-{
-    for (size_t i = 0; i < self->n_shards; i++)
-        if (self->shards[i]->timer_ns <= now) {
-            self->shards[i]->timer_ns = INT64_MAX;
-            act(self->shards[i], CURL_SOCKET_TIMEOUT, 0);
-        }
-}
+/* ---- deadlines --------------------------------------------------------------------- */
 
 /* Sends what has rested; ends what took too long. */
 static void act_deadlines(ifm_client *self, int64_t now)
 {
-    char text[128];
+    char text[CURL_ERROR_SIZE];
     ifm_exchange *e;
     while ((e = ifm_timers_take(self, now)) != NULL) {
         const ifm_client_options *o = &self->options;
@@ -214,12 +89,10 @@ static void act_deadlines(ifm_client *self, int64_t now)
                      (double)o->timeout_ns / 1e9);
             ifm_exchange_end(e, IFM_OUTCOME_TIMEOUT, text, now);
         } else if (e->state == IFM_EXCHANGE_RESTING) {
-            if (ifm_exchange_begin(e)) {
-                ifm_timers_arm(e);
-                act(e->shard, CURL_SOCKET_TIMEOUT, 0);
-            } else {
-                ifm_exchange_end(e, IFM_OUTCOME_INTERNAL, "no memory", now);
-            }
+            ifm_exchange_begin(e);
+        } else if (ifm_plain_is_connecting(e)) {
+            const ifm_outcome late = ifm_connect_late_outcome(self, text, sizeof text);
+            ifm_exchange_end(e, late, text, now);
         } else {
             snprintf(text, sizeof text, "nothing came for %.6g s (--idle-timeout)",
                      (double)o->idle_timeout_ns / 1e9);
@@ -230,12 +103,37 @@ static void act_deadlines(ifm_client *self, int64_t now)
 
 /* ---- the loop ---------------------------------------------------------------------- */
 
+/* Where the system notes when bytes come, they may wait a moment until there are several: to
+ * wake up for each costs as much as to read it. The moment is short beside a request, whose
+ * end may be another's beginning. */
+static void nap(const ifm_client *self, ifm_time until)
+{
+    int64_t most = NAP_NS;
+    if (self->life_ns > 0 && self->life_ns / NAP_SHARE < most)
+        most = self->life_ns / NAP_SHARE;
+    const int64_t end = self->looked_ns + most;
+    if (self->noted && self->rate * (double)most >= NAP_WORTH)
+        ifm_time_sleep((ifm_time){end < until.ns ? end : until.ns});
+}
+
+static void note_look(ifm_client *self, size_t found, int64_t now_ns)
+{
+    const int64_t since = now_ns - self->looked_ns;
+    const double weight = since < RATE_NS ? (double)since / RATE_NS : 1;
+    if (since > 0)
+        self->rate += weight * ((double)found / (double)since - self->rate);
+    self->looked_ns = now_ns;
+}
+
 /* Asks the poller, and queues what it says with the time at which it said so. */
 static void look(ifm_client *self, ifm_time until)
 {
     ifm_poll_event events[LOOK_EVENTS];
+    nap(self, until);
     const size_t n = ifm_poller_wait(&self->poller, until, events, LOOK_EVENTS);
     const int64_t now = ifm_time_now().ns;
+    note_look(self, n, now);
+    ifm_arrival_clock_read(&self->arrivals);
     for (size_t i = 0; i < n; i++) {
         if (events[i].user == NULL)
             continue;
@@ -254,43 +152,34 @@ static void look(ifm_client *self, ifm_time until)
     }
 }
 
-/* TCP's handshake is over when the socket can be written for the first time. */
-static void note_connected(ifm_client *self, const ifm_slot *slot)
-{
-    ifm_exchange *e = slot->exchange;
-    if (e != NULL && e->fd == (int)(slot - self->slots) && e->dns_ns != 0 &&
-        e->connect_ns == 0 && (slot->ready & IFM_POLL_WRITE) &&
-        !(slot->ready & IFM_POLL_HANGUP))
-        e->connect_ns = slot->stamp_ns;
-}
-
 static void serve_one(ifm_client *self, int fd)
 {
     ifm_slot *slot = &self->slots[fd];
     const unsigned ready = slot->ready;
     slot->queued = false;
-    if (ready == 0 || slot->shard == NULL)
-        return; /* closed since */
-    note_connected(self, slot);
     slot->ready = 0;
-    self->stamp_ns = slot->stamp_ns;
-    act(slot->shard, fd,
-        (ready & IFM_POLL_READ ? CURL_CSELECT_IN : 0) |
-            (ready & IFM_POLL_WRITE ? CURL_CSELECT_OUT : 0) |
-            (ready & IFM_POLL_HANGUP ? CURL_CSELECT_ERR | CURL_CSELECT_IN : 0));
+    if (ready == 0) /* closed since */
+        return;
+    if (slot->plain != NULL)
+        ifm_plain_ready(slot->plain, ready, slot->stamp_ns);
+    else if (slot->shard != NULL)
+        ifm_curl_ready(self, fd, ready, slot->stamp_ns);
 }
 
 /* Serves what is queued, looking again in between, but not far beyond `until`. */
 static void serve_queue(ifm_client *self, ifm_time until)
 {
     int64_t looked = ifm_time_now().ns, rest_ns = LOOK_AGAIN_NS;
+    unsigned served = 0;
     while (self->queue_head != self->queue_tail) {
         serve_one(self, self->queue[self->queue_head++ & (self->queue_room - 1)]);
-        const int64_t now = ifm_time_now().ns;
-        if (now - looked < rest_ns)
+        if (self->noted && ++served % SERVE_BLINDLY != 0)
             continue;
+        const int64_t now = ifm_time_now().ns;
         if (now >= until.ns)
             return;
+        if (self->noted || now - looked < rest_ns)
+            continue;
         look(self, (ifm_time){0});
         looked = ifm_time_now().ns;
         rest_ns = LOOK_SHARE * (looked - now);
@@ -303,10 +192,10 @@ static ifm_time earliest(const ifm_client *self, ifm_time until)
     int64_t at = until.ns;
     if (ifm_timers_next(self) < at)
         at = ifm_timers_next(self);
-    for (size_t i = 0; i < self->n_shards; i++)
-        if (self->shards[i]->timer_ns < at)
-            at = self->shards[i]->timer_ns;
-    return (ifm_time){self->queue_head != self->queue_tail ? 0 : at};
+    if (ifm_curl_next_timer(self) < at)
+        at = ifm_curl_next_timer(self);
+    const bool now = self->queue_head != self->queue_tail || self->n_doomed > 0;
+    return (ifm_time){now ? 0 : at};
 }
 
 static void watch_wake(ifm_client *self, int fd)
@@ -324,15 +213,12 @@ static void watch_wake(ifm_client *self, int fd)
 /* What failed as it began, and what libcurl settled meanwhile. */
 static void settle(ifm_client *self)
 {
-    for (size_t i = self->n_alive; self->n_doomed > 0 && i > 0; i--)
-        if (i <= self->n_alive && self->alive[i - 1]->state == IFM_EXCHANGE_DOOMED)
-            ifm_exchange_end(self->alive[i - 1], IFM_OUTCOME_INTERNAL, "no memory",
-                             ifm_time_now().ns);
-    if (!self->stirred)
-        return;
-    self->stirred = false;
-    for (size_t i = 0; i < self->n_shards; i++)
-        read_news(self->shards[i]);
+    for (size_t i = self->n_alive; self->n_doomed > 0 && i > 0; i--) {
+        ifm_exchange *e = i <= self->n_alive ? self->alive[i - 1] : NULL;
+        if (e != NULL && e->state == IFM_EXCHANGE_DOOMED)
+            ifm_exchange_end(e, e->doom, e->says, ifm_time_now().ns);
+    }
+    ifm_curl_settle(self);
 }
 
 void ifm_client_serve(ifm_client *self, ifm_time until, int wake_fd)
@@ -343,13 +229,13 @@ void ifm_client_serve(ifm_client *self, ifm_time until, int wake_fd)
     self->sharp = true;
     watch_wake(self, wake_fd);
     self->woken = false;
-    settle(self);
     int64_t now;
     do { /* once at least: who calls with a time that is over may have no other */
+        settle(self);
         look(self, self->n_ended == before ? earliest(self, until) : (ifm_time){0});
         serve_queue(self, until);
         now = ifm_time_now().ns;
-        act_timers(self, now);
+        ifm_curl_act_timers(self, now);
         act_deadlines(self, now);
     } while (self->n_ended == before && !self->woken && now < until.ns);
 }

@@ -15,32 +15,38 @@ static const char *host_of(const ifm_transfer *self)
     return self->client->url.shown;
 }
 
-/* "no connection to http://h:1: Connection refused" */
+/* "http://h:1: nobody listens there" */
+ifm_outcome ifm_unreachable_outcome(const ifm_client *client, int code, const char *says,
+                                    char *text, size_t size)
+{
+    const char *shown = client->url.shown, *proxy = client->options.proxy;
+    if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == EADDRNOTAVAIL) {
+        snprintf(text, size, "%s", strerror(code));
+        if (code == EMFILE || code == ENFILE)
+            snprintf(text, size, "too many open files: raise the limit (ulimit -n)");
+        else if (code == EADDRNOTAVAIL)
+            snprintf(text, size, "this machine has no port left for a connection to %s",
+                     shown);
+        return IFM_OUTCOME_INTERNAL;
+    }
+    const bool nobody = code == ECONNREFUSED || code == ENOENT;
+    snprintf(text, size, "%s%s: %s", shown,
+             proxy != NULL && *proxy != '\0' ? ", by its proxy" : "",
+             code == ENOENT ? "there is no such socket: is the server running?"
+             : nobody       ? "nobody listens there: is the server running?"
+             : code != 0    ? strerror(code)
+             : *says        ? says
+                            : "no connection");
+    return nobody ? IFM_OUTCOME_REFUSED : IFM_OUTCOME_CONNECT;
+}
+
 static ifm_outcome connect_outcome(const ifm_transfer *self, char *text, size_t size)
 {
     long code = 0;
     curl_easy_getinfo(self->easy, CURLINFO_OS_ERRNO, &code);
     if (self->socket_errno != 0)
         code = self->socket_errno;
-    if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == EADDRNOTAVAIL) {
-        snprintf(text, size, "%s", strerror((int)code));
-        if (code == EMFILE || code == ENFILE)
-            snprintf(text, size, "too many open files: raise the limit (ulimit -n)");
-        else if (code == EADDRNOTAVAIL)
-            snprintf(text, size, "this machine has no port left for a connection to %s",
-                     host_of(self));
-        return IFM_OUTCOME_INTERNAL;
-    }
-    const bool nobody = code == ECONNREFUSED || code == ENOENT;
-    const char *proxy = self->client->options.proxy;
-    snprintf(text, size, "%s%s: %s", host_of(self),
-             proxy != NULL && *proxy != '\0' ? ", by its proxy" : "",
-             code == ENOENT ? "there is no such socket: is the server running?"
-             : nobody       ? "nobody listens there: is the server running?"
-             : code != 0    ? strerror((int)code)
-             : *self->says  ? self->says
-                            : "no connection");
-    return nobody ? IFM_OUTCOME_REFUSED : IFM_OUTCOME_CONNECT;
+    return ifm_unreachable_outcome(self->client, (int)code, self->says, text, size);
 }
 
 /* OpenSSL's words, and what they mean here. */
@@ -76,15 +82,29 @@ static ifm_outcome tls_outcome(const ifm_transfer *self, CURLcode code, char *te
     return IFM_OUTCOME_TLS;
 }
 
-static ifm_outcome timeout_outcome(const ifm_transfer *self, char *text, size_t size)
+ifm_outcome ifm_connect_late_outcome(const ifm_client *client, char *text, size_t size)
 {
-    const int64_t ns = self->client->options.connect_timeout_ns;
-    snprintf(text, size, "%s: no connection within %.3g s", host_of(self),
-             (double)(ns > 0 ? ns : INT64_C(10000000000)) / 1e9);
+    const int64_t ns = client->options.connect_timeout_ns;
+    snprintf(text, size, "%s: no connection within %.3g s", client->url.shown,
+             (double)(ns > 0 ? ns : IFM_CONNECT_TIMEOUT_NS) / 1e9);
     return IFM_OUTCOME_CONNECT;
 }
 
-/* The connection broke: before the answer, or inside it. */
+/* Before the answer, or inside it. */
+ifm_outcome ifm_broken_outcome(bool closed, bool sent, bool head_seen, char *text,
+                               size_t size)
+{
+    if (closed && head_seen) {
+        snprintf(text, size, "the connection was closed inside the answer");
+        return IFM_OUTCOME_TRUNCATED;
+    }
+    const char *when = head_seen ? "inside the answer"
+                       : sent    ? "before an answer"
+                                 : "while the request was sent";
+    snprintf(text, size, "the connection was %s %s", closed ? "closed" : "broken", when);
+    return IFM_OUTCOME_RESET;
+}
+
 static ifm_outcome broken_outcome(const ifm_transfer *self, CURLcode code, char *text,
                                   size_t size)
 {
@@ -92,16 +112,8 @@ static ifm_outcome broken_outcome(const ifm_transfer *self, CURLcode code, char 
         snprintf(text, size, "the answer's chunks are malformed: %s", self->says);
         return IFM_OUTCOME_PROTOCOL;
     }
-    if (code == CURLE_PARTIAL_FILE) {
-        snprintf(text, size, "the connection was closed inside the answer");
-        return IFM_OUTCOME_TRUNCATED;
-    }
-    const char *when = self->head_seen ? "inside the answer"
-                       : self->sent    ? "before an answer"
-                                       : "while the request was sent";
-    snprintf(text, size, "the connection was %s %s",
-             code == CURLE_GOT_NOTHING ? "closed" : "broken", when);
-    return IFM_OUTCOME_RESET;
+    const bool closed = code == CURLE_PARTIAL_FILE || code == CURLE_GOT_NOTHING;
+    return ifm_broken_outcome(closed, self->sent, self->head_seen, text, size);
 }
 
 ifm_outcome ifm_transfer_outcome(const ifm_transfer *self, CURLcode code, char *text,
@@ -120,7 +132,7 @@ ifm_outcome ifm_transfer_outcome(const ifm_transfer *self, CURLcode code, char *
     case CURLE_COULDNT_CONNECT:
         return connect_outcome(self, text, size);
     case CURLE_OPERATION_TIMEDOUT:
-        return timeout_outcome(self, text, size);
+        return ifm_connect_late_outcome(self->client, text, size);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -160,20 +172,10 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* libcurl counts microseconds from the attempt's beginning; 0: never. */
-static int64_t curl_time(const ifm_exchange *self, CURLINFO what)
-{
-    curl_off_t us = 0;
-    curl_easy_getinfo(self->easy, what, &us);
-    return us > 0 ? self->begun_ns + (int64_t)us * 1000 : 0;
-}
-
 /* A connection of its own: name, TCP, TLS, in this order whatever the clocks' grains. */
 static void note_connection(const ifm_exchange *self, ifm_wire *wire)
 {
-    int64_t connect = self->connect_ns, tls = curl_time(self, CURLINFO_APPCONNECT_TIME_T);
-    if (connect == 0) /* at once, as to a unix socket */
-        connect = curl_time(self, CURLINFO_CONNECT_TIME_T);
+    int64_t connect = self->connect_ns, tls = self->tls_ns;
     if (connect != 0)
         connect = later(connect, self->dns_ns);
     if (tls != 0)
@@ -187,33 +189,14 @@ static void note_connection(const ifm_exchange *self, ifm_wire *wire)
     wire->tls_ns = after_due(self, tls);
 }
 
-static int32_t version_of(long curl_version)
-{
-    switch (curl_version) {
-    case CURL_HTTP_VERSION_1_0:
-        return 10;
-    case CURL_HTTP_VERSION_1_1:
-        return 11;
-    case CURL_HTTP_VERSION_2_0:
-        return 20;
-    case CURL_HTTP_VERSION_3:
-        return 30;
-    default:
-        return 0;
-    }
-}
-
 void ifm_exchange_note(ifm_exchange *self)
 {
     ifm_wire *wire = self->record.wire;
-    long version = 0, connects = 0;
-    curl_easy_getinfo(self->easy, CURLINFO_HTTP_VERSION, &version);
-    curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
-    wire->http_version = version_of(version);
+    wire->http_version = self->http_version;
     wire->attempts = self->attempts + self->resends;
     if (self->sent_ns == 0 && wire->attempts == 1)
         wire->attempts = 0;
-    wire->reused = connects == 0 && self->dns_ns == 0 && self->sent_ns != 0;
+    wire->reused = !self->opened && self->sent_ns != 0;
     if (self->retry_after_ns >= 0)
         wire->retry_after_ns = self->retry_after_ns;
     wire->service_start_ns = self->start_ns - self->due_ns;
@@ -224,13 +207,10 @@ void ifm_exchange_note(ifm_exchange *self)
 
 void ifm_exchange_note_redirect(ifm_exchange *self)
 {
-    char *to = NULL, *tame = NULL;
     const int32_t status = self->record.wire->status;
-    if (status < 300 || status > 399 ||
-        curl_easy_getinfo(self->easy, CURLINFO_REDIRECT_URL, &to) != CURLE_OK ||
-        to == NULL)
+    if (status < 300 || status > 399 || self->redirect == NULL)
         return;
-    tame = ifm_client_url_tame(to);
+    char *tame = ifm_client_url_tame(self->redirect);
     ifm_buffer text = {0};
     ifm_buffer_printf(&text,
                       "status %d: redirects to %.200s, which is not followed: give that "

@@ -27,65 +27,18 @@ static void put_back(ifm_client *self, ifm_exchange *e)
     self->idle[self->n_idle++] = e;
 }
 
-void ifm_exchange_end(ifm_exchange *self, ifm_outcome transport, const char *detail,
-                      int64_t t_ns)
+void ifm_client_hand_over(ifm_exchange *self)
 {
     ifm_client *client = self->client;
-    if (client->reader == self)
-        ifm_exchange_flush(self);
-    ifm_timers_disarm(self);
-    client->n_doomed -= self->state == IFM_EXCHANGE_DOOMED;
-    ifm_exchange_note(self);
-    if (self->state == IFM_EXCHANGE_UNDER_WAY)
-        curl_multi_remove_handle(self->shard->multi, self->easy);
-    /* The end is HTTP's, not "[DONE]": until then the connection, and in a closed loop the
-     * place, is taken. */
-    const bool complete = self->complete_ns != 0;
-    if (self->answer != NULL)
-        ifm_answer_end(self->answer, complete ? IFM_OUTCOME_OK : transport,
-                       complete ? NULL : detail, t_ns - self->due_ns);
-    ifm_answer_free(self->answer);
-    self->answer = NULL;
-    if (self->record.wire->end_ns < 0)
-        self->record.wire->end_ns = t_ns - self->due_ns;
-    ifm_exchange_note_redirect(self);
-    client->n_ended++;
     ifm_record record = self->record;
     void *request = self->request;
+    client->n_ended++;
+    client->life_ns += (record.wire->end_ns - client->life_ns) / 16;
     put_back(client, self);
     client->options.on_done(client->options.user, request, &record);
 }
 
 /* ---- requests ---------------------------------------------------------------------- */
-
-/* Another shard when the last one is full. */
-static ifm_shard *shard_for(ifm_client *self)
-{
-    const size_t at = self->options.http2 ? 0 : self->n_exchanges / IFM_SHARD_EXCHANGES;
-    if (at < self->n_shards)
-        return self->shards[at];
-    ifm_shard **shards = realloc(self->shards, (at + 1) * sizeof *shards);
-    if (shards == NULL)
-        return NULL;
-    self->shards = shards;
-    ifm_shard *shard = calloc(1, sizeof *shard);
-    if (shard == NULL || (shard->multi = curl_multi_init()) == NULL) {
-        free(shard);
-        return NULL;
-    }
-    shard->client = self;
-    shard->timer_ns = INT64_MAX;
-    const bool http2 = self->options.http2;
-    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETFUNCTION, ifm_client_on_socket);
-    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard);
-    curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, ifm_client_on_timer);
-    curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
-    curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING,
-                      http2 ? (long)CURLPIPE_MULTIPLEX : (long)CURLPIPE_NOTHING);
-    curl_multi_setopt(shard->multi, CURLMOPT_MAXCONNECTS, (long)IFM_SHARD_EXCHANGES);
-    self->shards[self->n_shards++] = shard;
-    return shard;
-}
 
 static bool grow_lists(ifm_client *self)
 {
@@ -107,8 +60,7 @@ static ifm_exchange *free_exchange(ifm_client *self)
         return self->idle[--self->n_idle];
     if (self->n_exchanges == self->exchanges_room && !grow_lists(self))
         return NULL;
-    ifm_shard *shard = shard_for(self);
-    ifm_exchange *e = shard != NULL ? ifm_exchange_new(self, shard) : NULL;
+    ifm_exchange *e = ifm_exchange_new(self);
     if (e != NULL)
         self->exchanges[self->n_exchanges++] = e;
     return e;
@@ -187,22 +139,10 @@ void ifm_client_start(ifm_client *self, const ifm_call *call)
     snprintf(e->id_text, sizeof e->id_text, "X-Request-Id: %s", wire->request_id);
     e->alive_at = self->n_alive;
     self->alive[self->n_alive++] = e;
-    if (!keep_body(e, call) || !make_answer(e) || !ifm_exchange_begin(e)) {
-        e->state = IFM_EXCHANGE_DOOMED;
-        self->n_doomed++;
-        return;
-    }
-    ifm_timers_arm(e);
-    /* Now, and not with the next serve: of many that begin at once the first is sent while
-     * the others are still being prepared. */
-    const int serving = self->serving;
-    int running;
-    self->serving = -1;
-    curl_multi_socket_action(e->shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    if (self->reader != NULL)
-        ifm_exchange_flush(self->reader);
-    self->serving = serving;
-    self->stirred = true;
+    if (keep_body(e, call) && make_answer(e))
+        ifm_exchange_begin(e);
+    else
+        ifm_exchange_doom(e, IFM_OUTCOME_INTERNAL, "no memory");
 }
 
 size_t ifm_client_in_flight(const ifm_client *self)

@@ -19,6 +19,10 @@ int64_t ifm_timers_deadline(const ifm_exchange *self)
         return nearer(at, self->begun_ns);
     if (self->complete_ns != 0)
         return nearer(at, self->complete_ns + grace_ns);
+    if (ifm_plain_is_connecting(self))
+        return nearer(at, self->begun_ns + (o->connect_timeout_ns > 0
+                                                ? o->connect_timeout_ns
+                                                : IFM_CONNECT_TIMEOUT_NS));
     if (o->idle_timeout_ns > 0 && self->sent_ns != 0)
         at =
             nearer(at, (self->heard_ns > self->sent_ns ? self->heard_ns : self->sent_ns) +

@@ -260,6 +260,75 @@ ifm_status ifm_client_url_parse(const char *text, bool chat, ifm_client_url *out
     return st;
 }
 
+/* ---- of an endpoint ---------------------------------------------------------------- */
+
+/* The host without the brackets of IPv6. */
+static char *bare(char *host)
+{
+    const size_t n = host != NULL ? strlen(host) : 0;
+    if (n < 2 || host[0] != '[' || host[n - 1] != ']')
+        return host;
+    memmove(host, host + 1, n - 2);
+    host[n - 2] = '\0';
+    return host;
+}
+
+static char *joined(const char *a, const char *between, const char *b)
+{
+    ifm_buffer out = {0};
+    ifm_buffer_printf(&out, "%s%s%s", a != NULL ? a : "", b != NULL ? between : "",
+                      b != NULL ? b : "");
+    char *text = ifm_buffer_take(&out);
+    ifm_buffer_deinit(&out);
+    return text;
+}
+
+bool ifm_client_url_split(const char *endpoint, ifm_url_parts *out)
+{
+    CURLU *url = curl_url();
+    *out = (ifm_url_parts){0};
+    if (url == NULL || curl_url_set(url, CURLUPART_URL, endpoint, 0) != CURLUE_OK) {
+        curl_url_cleanup(url);
+        return false;
+    }
+    char *host = part(url, CURLUPART_HOST, 0), *port = part(url, CURLUPART_PORT, 0);
+    char *path = part(url, CURLUPART_PATH, 0), *query = part(url, CURLUPART_QUERY, 0);
+    out->authority = host != NULL ? joined(host, ":", port) : NULL;
+    out->target = path != NULL ? joined(path, "?", query) : NULL;
+    out->port = part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    out->host = bare(host);
+    free(port);
+    free(path);
+    free(query);
+    curl_url_cleanup(url);
+    if (out->host != NULL && out->port != NULL && out->authority != NULL &&
+        out->target != NULL)
+        return true;
+    ifm_url_parts_deinit(out);
+    return false;
+}
+
+void ifm_url_parts_deinit(ifm_url_parts *self)
+{
+    free(self->host);
+    free(self->port);
+    free(self->authority);
+    free(self->target);
+    *self = (ifm_url_parts){0};
+}
+
+char *ifm_client_url_resolve(const char *base, const char *reference)
+{
+    CURLU *url = curl_url();
+    char *out = NULL;
+    if (url != NULL && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+        curl_url_set(url, CURLUPART_URL, reference, CURLU_NON_SUPPORT_SCHEME) ==
+            CURLUE_OK)
+        out = part(url, CURLUPART_URL, 0);
+    curl_url_cleanup(url);
+    return out;
+}
+
 void ifm_client_url_deinit(ifm_client_url *self)
 {
     free(self->endpoint);

@@ -27,6 +27,21 @@ void ifm_client_url_deinit(ifm_client_url *self);
 /* Whether a URL is that of a chat endpoint, "…/chat/completions". */
 bool ifm_client_url_is_chat(const char *text);
 
+/* What a request to a URL needs, each a heap string. */
+typedef struct ifm_url_parts {
+    char *host;      /* to look up, without brackets */
+    char *port;      /* the scheme's, if the URL has none */
+    char *authority; /* of the header Host: */
+    char *target;    /* path and query */
+} ifm_url_parts;
+
+/* Of an endpoint that was parsed. False without memory. The caller deinits. */
+bool ifm_client_url_split(const char *endpoint, ifm_url_parts *out);
+void ifm_url_parts_deinit(ifm_url_parts *self);
+
+/* What `reference` (of a header Location) means as seen from `base`; heap, NULL: nothing. */
+char *ifm_client_url_resolve(const char *base, const char *reference);
+
 /* Any text that may be a URL, without what nobody else shall read; heap, NULL without
  * memory. */
 char *ifm_client_url_tame(const char *text);

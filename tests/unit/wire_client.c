@@ -427,5 +427,5 @@ int main(void)
         cmocka_unit_test(models_are_asked_for),
         cmocka_unit_test(too_many_connections_are_refused_at_once),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_BY_BOTH(tests);
 }

@@ -210,5 +210,5 @@ int main(void)
         cmocka_unit_test(retries_wait_as_told),
         cmocka_unit_test(retries_are_limited),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_BY_BOTH(tests);
 }

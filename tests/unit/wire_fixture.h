@@ -41,6 +41,20 @@ typedef struct fixture {
 
 static ifm_error err;
 
+/* Every test runs twice: once per carrier (client_parts.h), for they shall not differ. */
+static bool by_libcurl;
+
+static inline int choose_libcurl(void **state)
+{
+    (void)state;
+    by_libcurl = true;
+    return 0;
+}
+
+#define RUN_BY_BOTH(tests)                                                               \
+    (cmocka_run_group_tests_name("sockets of our own", tests, NULL, NULL) +              \
+     cmocka_run_group_tests_name("libcurl", tests, choose_libcurl, NULL))
+
 static inline void ask(fixture *f, int i);
 
 static inline void on_done(void *user, void *request, ifm_record *record)
@@ -67,6 +81,7 @@ static inline void begin_at(fixture *f, const char *url)
 {
     f->options.url = url;
     f->options.stream = true;
+    f->options.libcurl = by_libcurl;
     if (f->options.timeout_ns == 0)
         f->options.timeout_ns = 20 * S;
     f->options.connections = MOST;
