@@ -4,10 +4,12 @@
 #include "kern/vec.h"
 #include "kern/vec_dot_pairs.h"
 #include "kern/vec_quant.h"
+#include "kern/avx2_attend.h"
 
 void ifm_kern_avx2(ifm_kern *table)
 {
     fill_shared(table);
     fill_quant(table);
+    fill_attend_words(table);
     ifm_kern_avx2_gemm(table);
 }

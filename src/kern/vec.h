@@ -48,6 +48,7 @@ static inline void fill_shared(ifm_kern *table)
     table->epilogue = epilogue;
     table->attend[IFM_WAY_ONE] =
         (ifm_attend_way){.attend = attend, .bytes = attend_bytes, .from_queries = 1};
+    table->attend[IFM_WAY_MANY] = (ifm_attend_way){0}; /* of a lesser set */
     table->merge = merge;
     table->to_f16 = to_f16;
     table->argmax = argmax;
