@@ -6,9 +6,9 @@ Our own document: each metric's statistics from the requests' times, percentiles
 numpy's "linear".
 vLLM: the summary is computed again from the detail arrays, as its calculate_metrics does it
 (numpy's "linear" percentile and population deviation, in plain Python). AIPerf: each line
-against what its MetricRecordInfo requires (0.13; validated once by hand with its own pydantic
-models, see docs/exports.md). llama-bench: the columns that compare-llama-bench.py asks for,
-and rows that agree with the run's own document.
+against what its MetricRecordInfo requires. llama-bench: the columns that
+compare-llama-bench.py asks for, and rows that agree with the run's own document. readers.py
+has the tools themselves read them.
 """
 import json
 import math
@@ -51,6 +51,7 @@ def check_metric(result, key, seconds):
 
 def check_vllm(text, document):
     result = json.loads(text)
+    assert set(result) == VLLM_KEYS, set(result) ^ VLLM_KEYS
     requests = [r for r in document["requests"] if r["start"] == "warm"]
     arrays = ("input_lens output_lens ttfts itls start_times latencies queue_times "
               "generated_texts errors").split()
@@ -132,6 +133,14 @@ def check_document(document):
     assert load["seconds"][-1]["in_flight"] == 0
 
 
+# All that `vllm bench serve --save-result --save-detailed` writes, whatever the load.
+VLLM_KEYS = set("""date endpoint_type backend label model_id tokenizer_id num_prompts request_rate
+burstiness max_concurrency duration completed failed total_input_tokens total_output_tokens
+request_throughput request_goodput output_throughput total_token_throughput
+max_output_tokens_per_s max_concurrent_requests rtfx input_lens output_lens ttfts itls
+start_times latencies queue_times generated_texts errors""".split()) | {
+    f"{statistic}_{metric}_ms" for statistic in ("mean", "median", "std", "p99")
+    for metric in ("ttft", "tpot", "itl", "e2el")}
 INT, TEXT = int, str
 AIPERF_METADATA = {
     "session_num": INT, "x_request_id": TEXT, "x_correlation_id": TEXT,
