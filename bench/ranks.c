@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "drive/ranks.h"
+#include "ranks/ranks.h"
 
 typedef struct workload {
     int64_t requests, tokens;

@@ -10,10 +10,10 @@
 #include "cli/load_self_test.h"
 #include "cli/load_setup.h"
 #include "cli/wire_options.h"
-#include "drive/ranks.h"
 #include "load/floor.h"
 #include "os/host.h"
 #include "os/terminal.h"
+#include "ranks/ranks.h"
 #include "report/load_report.h"
 
 /* clang-format off */

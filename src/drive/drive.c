@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "drive/loop.h"
-#include "drive/ranks.h"
 #include "drive/source.h"
 #include "os/rss.h"
+#include "ranks/ranks.h"
 
 enum {
     TICK_MS = 250,

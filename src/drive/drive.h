@@ -13,7 +13,7 @@
 typedef struct ifm_requests_source
     ifm_requests_source; /* drive/source.h: what is asked */
 
-typedef struct ifm_ranks ifm_ranks; /* drive/ranks.h: other processes; NULL: alone */
+typedef struct ifm_ranks ifm_ranks; /* ranks/ranks.h: other processes; NULL: alone */
 
 typedef struct ifm_drive_options {
     ifm_client_options client; /* callbacks are the drive's own */

@@ -1,6 +1,6 @@
 /*
  * MPI as a transport between the processes of a load: the module ifm-mpi.so, opened by
- * src/drive/ranks_open.c when an MPI launcher started the program.
+ * src/ranks/open.c when an MPI launcher started the program.
  *
  * Only what does not wait: MPI_Isend, MPI_Improbe and MPI_Imrecv, MPI_Ireduce with MPI_Test. A collective
  * that waits would wait forever for a process that died, and an MPI that waits spins, on a
@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "drive/ranks_ops.h"
+#include "ranks/ops.h"
 
 /* A message on its way. */
 typedef struct outgoing {

@@ -3,7 +3,7 @@
 
 What is sent is read from the server's log, what is measured from the result. Without mpirun,
 or in a build without MPI, all but the first part is skipped, and says so: the parts are
-tested without MPI in tests/unit/drive_ranks.c.
+tested without MPI in tests/unit/ranks_load.c.
 """
 import concurrent.futures
 import contextlib
@@ -251,7 +251,7 @@ def open_mpi_4():
 
 def watches_threads():
     """Under the thread sanitizer Open MPI's own locks are all that is talked about; ours are
-    watched in tests/unit/drive_ranks.c."""
+    watched in tests/unit/ranks_load.c."""
     with open(PROGRAM, "rb") as file:
         return b"__tsan_init" in file.read()
 

@@ -1,11 +1,11 @@
 /*
  * Ranks without MPI: threads of one process, each with its own clock, between which
- * messages take their time. The seam is the one that MPI has (src/drive/ranks_ops.h).
+ * messages take their time. The seam is the one that MPI has (src/ranks/ops.h).
  */
 #ifndef IFM_TESTS_RANKS_LOCAL_H
 #define IFM_TESTS_RANKS_LOCAL_H
 
-#include "drive/ranks.h"
+#include "ranks/ranks.h"
 
 enum { LOCAL_MOST = 8 };
 

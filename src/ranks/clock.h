@@ -4,8 +4,8 @@
  * and arrival, so that the middle is off by half the round trip at most. Of many the
  * quickest is best. Pure.
  */
-#ifndef IFM_DRIVE_RANKS_CLOCK_H
-#define IFM_DRIVE_RANKS_CLOCK_H
+#ifndef IFM_RANKS_CLOCK_H
+#define IFM_RANKS_CLOCK_H
 
 #include "inferometer/base.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
+#include "ranks/inner.h"
 
 int64_t ifm_ranks_begun(const ifm_ranks_peer *peer)
 {

@@ -1,4 +1,4 @@
-#include "drive/ranks.h"
+#include "ranks/ranks.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
+#include "ranks/inner.h"
 
 ifm_status ifm_ranks_new(const ifm_ranks_ops *ops, void *group,
                          const ifm_ranks_place *place, ifm_ranks **out, ifm_error *err)

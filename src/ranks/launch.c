@@ -1,4 +1,4 @@
-#include "drive/ranks_launch.h"
+#include "ranks/launch.h"
 
 #include <stddef.h>
 #include <stdlib.h>

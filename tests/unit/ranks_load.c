@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
-#include "drive/ranks_launch.h"
+#include "ranks/inner.h"
+#include "ranks/launch.h"
 #include "ranks_local.h"
 
 #define MS INT64_C(1000000)

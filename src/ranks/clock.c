@@ -1,4 +1,4 @@
-#include "drive/ranks_clock.h"
+#include "ranks/clock.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
+#include "ranks/inner.h"
 
 enum {
     PINGS = 100,        /* of one rank, and no longer than */

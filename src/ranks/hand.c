@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
+#include "ranks/inner.h"
 
 /* What totals count. */
 static int64_t ended(const ifm_totals *totals)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
+#include "ranks/inner.h"
 
 #define TICK_NS (IFM_RANKS_SECOND_NS / 4)
 

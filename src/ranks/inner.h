@@ -21,11 +21,11 @@
  *
  * QUIT (rank 0 → r): end, whatever you do: rank 0 failed, or has given you up.
  */
-#ifndef IFM_DRIVE_RANKS_INNER_H
-#define IFM_DRIVE_RANKS_INNER_H
+#ifndef IFM_RANKS_INNER_H
+#define IFM_RANKS_INNER_H
 
-#include "drive/ranks.h"
-#include "drive/ranks_clock.h"
+#include "ranks/clock.h"
+#include "ranks/ranks.h"
 
 typedef enum ifm_ranks_tag {
     IFM_RANKS_AGREE = 1,

@@ -7,8 +7,8 @@
  * not take the others with it, as a blocking collective would. All calls come from one
  * thread.
  */
-#ifndef IFM_DRIVE_RANKS_OPS_H
-#define IFM_DRIVE_RANKS_OPS_H
+#ifndef IFM_RANKS_OPS_H
+#define IFM_RANKS_OPS_H
 
 #include "inferometer/base.h"
 

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "drive/ranks_inner.h"
-#include "drive/ranks_launch.h"
 #include "os/file.h"
 #include "os/program.h"
+#include "ranks/inner.h"
+#include "ranks/launch.h"
 
 static const char *from_environment(void *user, const char *name)
 {

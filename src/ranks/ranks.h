@@ -13,12 +13,12 @@
  * NULL stands for a process that is alone, everywhere here: rank 0 of 1. All calls come
  * from one thread, in the same order in all ranks.
  */
-#ifndef IFM_DRIVE_RANKS_H
-#define IFM_DRIVE_RANKS_H
+#ifndef IFM_RANKS_RANKS_H
+#define IFM_RANKS_RANKS_H
 
-#include "drive/ranks_ops.h"
 #include "load/load.h"
 #include "load/totals.h"
+#include "ranks/ops.h"
 
 typedef struct ifm_ranks ifm_ranks;
 

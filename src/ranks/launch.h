@@ -2,8 +2,8 @@
  * Whether an MPI launcher started this process as one of several, as its environment says:
  * asking MPI itself would cost every start, and needs an MPI.
  */
-#ifndef IFM_DRIVE_RANKS_LAUNCH_H
-#define IFM_DRIVE_RANKS_LAUNCH_H
+#ifndef IFM_RANKS_LAUNCH_H
+#define IFM_RANKS_LAUNCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
