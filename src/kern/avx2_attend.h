@@ -196,12 +196,6 @@ static void round_span(const word_unit *u, word_span *s)
                           u->values + c / WORD_COLUMNS * (SPAN / 2 * WORD_COLUMNS));
 }
 
-/* By hand, as GCC copies sums from register to register and some of them to the stack. */
-ALWAYS_INLINE void add_in_place(vint *sum, vint x)
-{
-    __asm__("vpaddd %1, %0, %0" : "+x"(*sum) : "x"(x));
-}
-
 /* sum[6][16], rows sum_row apart: Σ of pairs of x, [steps] of 6 rows, with pairs of w,
  * [steps][16]. */
 ALWAYS_INLINE void multiply_words(const int32_t *x, int64_t row, int64_t step,
@@ -217,8 +211,8 @@ ALWAYS_INLINE void multiply_words(const int32_t *x, int64_t row, int64_t step,
         UNROLL for (int j = 0; j < WORD_QUERIES; j++)
         {
             const vint pair = _mm256_set1_epi32(x[j * row]);
-            UNROLL for (int v = 0; v < WORD_VECTORS; v++)
-                add_in_place(&sums[j][v], _mm256_madd_epi16(column[v], pair));
+            UNROLL for (int v = 0; v < WORD_VECTORS; v++) sums[j][v] =
+                i_add(sums[j][v], _mm256_madd_epi16(column[v], pair));
         }
     }
     UNROLL for (int j = 0; j < WORD_QUERIES; j++)

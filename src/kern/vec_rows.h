@@ -138,9 +138,9 @@ static void multiply(float *y, const float *x, int64_t n)
 }
 
 /* Lanes [n, n + VEC) of row t, or fewer at the end. */
-static inline void epilogue_at(const ifm_epilogue *e, int64_t t, int64_t n)
+ALWAYS_INLINE void epilogue_at(const ifm_epilogue *e, ifm_kern_activation activation,
+                               int64_t t, int64_t n, int64_t left)
 {
-    const int64_t left = e->n1 - n;
     const float *part = e->part + t * e->part_stride + n;
     float *y = e->y + t * e->y_stride + n;
     vec sum = load_some(part, left);
@@ -148,7 +148,7 @@ static inline void epilogue_at(const ifm_epilogue *e, int64_t t, int64_t n)
         sum = v_add(sum, load_some(part + s * e->slice_stride, left));
     if (e->bias)
         sum = v_add(sum, load_some(e->bias + n, left));
-    sum = v_activate(sum, e->activation);
+    sum = v_activate(sum, activation);
     if (e->add)
         sum = v_add(load_some(y, left), sum);
     if (left < VEC)
@@ -157,11 +157,34 @@ static inline void epilogue_at(const ifm_epilogue *e, int64_t t, int64_t n)
         v_store(y, sum);
 }
 
+/* With a copy of what to do, which no store to y can change. */
+ALWAYS_INLINE void epilogue_all(ifm_epilogue e, ifm_kern_activation activation)
+{
+    for (int64_t t = 0; t < e.t; t++) {
+        int64_t n = e.n0;
+        for (; n + VEC <= e.n1; n += VEC)
+            epilogue_at(&e, activation, t, n, VEC);
+        if (n < e.n1)
+            epilogue_at(&e, activation, t, n, e.n1 - n);
+    }
+}
+
+/* The usual ones each in a loop of its own. */
 static void epilogue(const ifm_epilogue *e)
 {
-    for (int64_t t = 0; t < e->t; t++)
-        for (int64_t n = e->n0; n < e->n1; n += VEC)
-            epilogue_at(e, t, n);
+    switch (e->activation) {
+    case IFM_KERN_LINEAR:
+        epilogue_all(*e, IFM_KERN_LINEAR);
+        break;
+    case IFM_KERN_GELU_NEW:
+        epilogue_all(*e, IFM_KERN_GELU_NEW);
+        break;
+    case IFM_KERN_SILU:
+        epilogue_all(*e, IFM_KERN_SILU);
+        break;
+    default:
+        epilogue_all(*e, e->activation);
+    }
 }
 
 /* The largest number, -∞ when there is none but NaN. v_max(x, best) keeps best when x is
