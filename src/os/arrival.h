@@ -22,7 +22,7 @@ typedef struct ifm_arrival_clock {
     bool steady; /* the distance is as it was: times may be converted by it */
 } ifm_arrival_clock;
 
-/* Reads the distance anew; once for many sockets. Costs two readings of a clock. */
+/* Reads the distance anew; once for many sockets. Costs three readings of a clock. */
 void ifm_arrival_clock_read(ifm_arrival_clock *self);
 
 /* From now on times are noted for this socket, and for what it accepts. False: this system
