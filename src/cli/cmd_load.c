@@ -1,5 +1,6 @@
 /* `inferometer load`: a server under load. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -54,7 +55,8 @@ static const ifm_option options[] = {
     {"shared-prefix-tokens", 0, IFM_OPTION_INT, "N", 0, 16000000, "0", "Requests",
      "tokens in front of each prompt that all have in common"},
     {"prompts", 0, IFM_OPTION_STRING, "FILE", 0, 0, NULL, "Requests",
-     "prompts from a file: JSON Lines, a Mooncake trace, ShareGPT, or plain lines"},
+     "prompts from a file: JSON Lines, a Mooncake trace, ShareGPT, or plain lines; - for "
+     "standard input"},
     {"trace-speed", 0, IFM_OPTION_FLOAT, "X", 0.0001, 100000, "1", "Requests",
      "replay the file's times so many times as fast"},
     {"turns", 0, IFM_OPTION_INT, "N", 1, 4000, NULL, "Requests",
@@ -263,6 +265,11 @@ static ifm_status check_alone(const ifm_arguments *arguments, const ifm_ranks *r
             return ifm_fail(err, IFM_ERR_ARGUMENT,
                             "--%s: works with one process, and mpirun started %d",
                             names[i], ifm_ranks_size(ranks));
+    const char *prompts = ifm_arguments_string(arguments, "prompts");
+    if (ranks != NULL && prompts != NULL && strcmp(prompts, "-") == 0)
+        return ifm_fail(
+            err, IFM_ERR_ARGUMENT,
+            "--prompts -: every process reads the prompts: put them in a file");
     return IFM_OK;
 }
 

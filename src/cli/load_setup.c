@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cli/input.h"
 #include "cli/load_parse.h"
 #include "cli/run_setup.h"
 #include "hub/resolve.h"
 
-enum { PROMPTS_BY_DEFAULT = 100 };
+enum { PROMPTS_BY_DEFAULT = 100, STDIN_BYTES_MOST = 1 << 30 };
 
 static bool given(const ifm_load_setup *self, const char *option)
 {
@@ -179,6 +180,17 @@ static ifm_status check_prompts(const ifm_load_setup *self, ifm_error *err)
     return IFM_OK;
 }
 
+static ifm_status open_prompts(ifm_load_setup *self, const char *path, ifm_error *err)
+{
+    if (strcmp(path, "-") != 0)
+        return ifm_prompt_file_open(&self->file, path, err);
+    const ifm_status st = ifm_read_stdin(&self->typed, STDIN_BYTES_MOST, err);
+    return st != IFM_OK ? st
+                        : ifm_prompt_file_of(&self->file, "standard input",
+                                             ifm_buffer_text(&self->typed),
+                                             self->typed.length, err);
+}
+
 /* The clock's low bits are as good as chance. */
 static uint64_t seed_of(const ifm_load_setup *self)
 {
@@ -211,7 +223,7 @@ static ifm_status read_what(ifm_load_setup *self, ifm_error *err)
     if (st == IFM_OK)
         st = check_prompts(self, err);
     if (st == IFM_OK && given(self, "prompts"))
-        st = ifm_prompt_file_open(&self->file, text(self, "prompts"), err);
+        st = open_prompts(self, text(self, "prompts"), err);
     s->file = st == IFM_OK && given(self, "prompts") ? &self->file : NULL;
     s->ignore_eos = ignores_eos(self);
     self->plan.shared_prefix_tokens = s->shared_tokens;
@@ -318,6 +330,7 @@ void ifm_load_setup_deinit(ifm_load_setup *self)
 {
     ifm_requests_source_free(self->source);
     ifm_prompt_file_deinit(&self->file);
+    ifm_buffer_deinit(&self->typed);
     ifm_tokenizer_close(self->counting);
     ifm_tokenizer_close(self->writing);
     free(self->tokenizer_path);

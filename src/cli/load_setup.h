@@ -2,6 +2,7 @@
 #ifndef IFM_CLI_LOAD_SETUP_H
 #define IFM_CLI_LOAD_SETUP_H
 
+#include "base/buffer.h"
 #include "cli/wire_setup.h"
 #include "drive/drive.h"
 #include "drive/source.h"
@@ -11,6 +12,7 @@ typedef struct ifm_load_setup {
     char *model;                       /* heap; NULL: to be asked */
     char *tokenizer_path;              /* heap; NULL: none */
     ifm_tokenizer *counting, *writing; /* one tokenizer for each thread that uses it */
+    ifm_buffer typed;                  /* standard input, for --prompts - */
     ifm_prompt_file file;              /* --prompts, when given */
     ifm_source_options asked;          /* borrowing from all of these */
     ifm_requests_source *source;

@@ -28,7 +28,7 @@
     X(CLIENT_ERROR, "client-error", "another status 4xx, or a redirect")                 \
     X(SERVER_ERROR, "server-error", "status 5xx")                                        \
     X(ERROR_EVENT, "error-event", "the server reported an error inside the answer")      \
-    X(NOT_A_STREAM, "not-an-event-stream", "status 200 with something else, as HTML")    \
+    X(NOT_A_STREAM, "not-an-event-stream", "something else than an answer, as HTML")     \
     X(BAD_JSON, "bad-json",                                                              \
       "an event or answer that is no JSON, or not of this protocol")                     \
     X(TOO_LARGE, "event-too-large", "an event over the limit")                           \

@@ -125,7 +125,10 @@ void ifm_load_text_workload(ifm_buffer *out, const ifm_load_plan *plan,
     const size_t begin = out->length;
     if (plan->prompts_path != NULL) {
         ifm_buffer_puts(out, "prompts of ");
-        put_given(out, plan->prompts_path);
+        if (strcmp(plan->prompts_path, "-") == 0)
+            ifm_buffer_puts(out, "standard input");
+        else
+            put_given(out, plan->prompts_path);
     }
     if (plan->input_len != NULL) {
         put_part(out, begin, between);

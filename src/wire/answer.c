@@ -349,7 +349,7 @@ static void settle_end(ifm_answer *self, ifm_outcome transport, const char *deta
         else if (self->type == IFM_CONTENT_EVENTS)
             settle(self, IFM_OUTCOME_TRUNCATED, "not one event came");
         else
-            settle(self, IFM_OUTCOME_NOT_A_STREAM, "an empty answer");
+            settle(self, IFM_OUTCOME_NOT_A_STREAM, "");
     }
 }
 
@@ -418,6 +418,10 @@ static void explain(ifm_answer *self)
     }
     if (self->form == IFM_FORM_REFUSED && wire->outcome == outcome_of(wire->status))
         ifm_buffer_printf(&line, "status %d", (int)wire->status);
+    else if (wire->outcome == IFM_OUTCOME_NOT_A_STREAM)
+        ifm_buffer_printf(&line, "status %d with %s", (int)wire->status,
+                          self->detail.length > 0 ? ifm_outcome_meaning(wire->outcome)
+                                                  : "an empty answer");
     else
         ifm_buffer_puts(&line, ifm_outcome_meaning(wire->outcome));
     if (self->detail.length > 0)

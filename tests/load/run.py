@@ -250,6 +250,20 @@ class Asking(Case):
         two = self.prompts("-n", "5", "--input-len", "40")
         self.assertFalse({tuple(p[:6]) for p in one} & {tuple(p[:6]) for p in two})
 
+    def test_prompts_from_standard_input(self):
+        with Recorder() as server:
+            for text, code, words in [
+                ("first of two\nsecond\n", MEASURED, ""),
+                ("", (1,), "standard input: holds no prompt"),
+                ('{"prompt": "a"}\n{"prompt": 5}\n', (1,), "standard input:2"),
+            ]:
+                done = subprocess.run(
+                    [PROGRAM, "load", "--url", server.url, "--prompts", "-", "-q"], input=text,
+                    capture_output=True, text=True, timeout=TIME_LIMIT_S)
+                self.assertIn(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+            self.assertEqual([b["prompt"] for b in server.bodies], ["first of two", "second"])
+
     def test_a_prefix_is_shared(self):
         prompts = self.prompts("-n", "20", "-c", "4", "--input-len", "uniform:10,20",
                                "--shared-prefix-tokens", "30")
