@@ -137,10 +137,18 @@ static bool begins_stream(const char *body, size_t n, bool *open)
     return false;
 }
 
+/* What gzip writes begins so, and neither an event stream nor JSON does. */
+static bool is_compressed(const char *body, size_t n)
+{
+    return n > 0 && body[0] == '\x1f';
+}
+
 static ifm_answer_form form_of(ifm_content_type type, const char *body, size_t n)
 {
     bool open = false;
     const size_t n_body = n;
+    if (is_compressed(body, n))
+        return IFM_FORM_OTHER;
     const size_t mark = mark_length(body, n);
     body += mark;
     n -= mark;
@@ -228,7 +236,10 @@ static bool take_open(ifm_answer *self, const char *bytes, size_t n)
     case IFM_FORM_WHOLE:
         return whole ? take_whole(self, bytes, n) : true;
     default:
-        ifm_answer_settle(self, IFM_OUTCOME_NOT_A_STREAM, bytes, n);
+        if (is_compressed(bytes, n))
+            settle(self, IFM_OUTCOME_NOT_A_STREAM, "it is compressed (gzip)");
+        else
+            ifm_answer_settle(self, IFM_OUTCOME_NOT_A_STREAM, bytes, n);
         return false;
     }
 }

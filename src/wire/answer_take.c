@@ -201,10 +201,12 @@ bool ifm_answer_take_json(ifm_answer *self, const char *name, const char *data, 
         settle_bad(self, data, n, expected, at);
         return false;
     }
+    /* Behind its finish reason a choice without words is a trailer: LiteLLM's usage. */
+    const bool ended = self->finished != 0 && (self->seen & ~self->finished) == 0;
     const ifm_answer_note note = {
         .parts = event->parts,
         .counted = count(self, event),
-        .choice = event->choices > 0,
+        .choice = event->choices > 0 && (!ended || event->parts > 0),
         .stopped = event->finish_reason[0] != '\0' && !is_limit(event->finish_reason),
     };
     merge(self, event);
