@@ -20,6 +20,8 @@ enum {
     GEMM_K_STEP = 64, /* of k between two askings for the next block */
     GEMM_STRIP = GEMM_VECTORS * VEC,
     GEMM_COLUMNS = 128, /* of a block: half a kilobyte of each row */
+    /* Rows of x that all strips of a block meet while the second cache has them. */
+    GEMM_TALL = VEC_REGISTERS >= 32 ? 1 << 20 : 126,
     GEMM_SCRATCH_BYTES = GEMM_K_BLOCK * GEMM_COLUMNS * 4,
     /* Below, `product` reads the weights once and without copying: it is as fast. */
     GEMM_FROM = 17,
@@ -96,14 +98,15 @@ ALWAYS_INLINE void gemm_tile(const ifm_product *p, int M, int64_t t, const gemm_
     }
 }
 
-ALWAYS_INLINE void gemm_strip(const ifm_product *p, const gemm_part *w, ifm_ahead *next)
+/* Rows [t, end) of x. */
+ALWAYS_INLINE void gemm_strip(const ifm_product *p, int64_t t, int64_t end,
+                              const gemm_part *w, ifm_ahead *next)
 {
-    int64_t t = 0;
-    for (; t + GEMM_ROWS <= p->t; t += GEMM_ROWS)
+    for (; t + GEMM_ROWS <= end; t += GEMM_ROWS)
         gemm_tile(p, GEMM_ROWS, t, w, next);
-    for (; t + 4 <= p->t; t += 4)
+    for (; t + 4 <= end; t += 4)
         gemm_tile(p, 4, t, w, next);
-    for (; t < p->t; t++)
+    for (; t < end; t++)
         gemm_tile(p, 1, t, w, next);
 }
 
@@ -113,17 +116,18 @@ static __attribute__((noinline, unused)) void gemm_block(const ifm_product *p,
                                                          const float *panels,
                                                          ifm_ahead *next)
 {
-    for (int64_t n = 0; n < b->width; n += GEMM_STRIP) {
-        const gemm_part part = {
-            .panel = panels + n * b->depth,
-            .n = b->n + n,
-            .width = b->width - n < GEMM_STRIP ? b->width - n : GEMM_STRIP,
-            .k = p->k0 + b->k,
-            .depth = b->depth,
-            .fresh = b->k == 0 && !p->accumulate,
-        };
-        gemm_strip(p, &part, next);
-    }
+    for (int64_t t = 0; t < p->t; t += GEMM_TALL)
+        for (int64_t n = 0; n < b->width; n += GEMM_STRIP) {
+            const gemm_part part = {
+                .panel = panels + n * b->depth,
+                .n = b->n + n,
+                .width = b->width - n < GEMM_STRIP ? b->width - n : GEMM_STRIP,
+                .k = p->k0 + b->k,
+                .depth = b->depth,
+                .fresh = b->k == 0 && !p->accumulate,
+            };
+            gemm_strip(p, t, p->t - t < GEMM_TALL ? p->t : t + GEMM_TALL, &part, next);
+        }
 }
 
 /* How many askings for the next block there are while `b` is multiplied. */
