@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds result documents to docs/result.schema.json, and the schema to the documents.
+"""Holds result documents to docs/result.schema.json, those of sweeps to docs/sweep.schema.json,
+and the schemas to the documents.
 
 Three things must agree: what the program writes, what the schema allows, and what
 docs/result-schema.md names. A schema that lets everything pass would be no test, so that
@@ -106,6 +107,44 @@ def missed(validator, document, path):
     return noticed
 
 
+def sweep(*options):
+    """A sweep's document; points that fail are a part of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "sweep.json")
+        done = subprocess.run(
+            [mock.PROGRAM, "sweep", "--quiet", "-o", os.path.join(directory, "points"), "--json",
+             path, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert done.returncode in (0, 1, 3), (options, done.returncode, done.stderr)
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+
+def check_sweeps(result_schema):
+    with open(os.path.join(SOURCE, "docs", "sweep.schema.json"), encoding="utf-8") as file:
+        schema = json.load(file)
+    # It names what a summary is in the other file, which stands beside it.
+    schema["$defs"] = result_schema["$defs"]
+    schema = json.loads(json.dumps(schema).replace("result.schema.json#", "#"))
+    Draft202012Validator.check_schema(schema)
+    documents = [sweep("--batch-size", "1,2", "--input-len", "4,300", "--cold", "1", "--warmup",
+                       "0", "--warm", "1", "--output-len", "3")]
+    with mock.Server("--ttft", "2", "--itl", "1") as at:
+        documents.append(sweep("--url", at.url, "-c", "1,2", "-r", "100", "--input-len", "4",
+                               "--num-prompts", "10", "--output-len", "3"))
+    states = {point["state"] for document in documents for point in document["points"]}
+    assert states == {"measured", "failed"}, states
+    everything, validator = Draft202012Validator(closed(schema)), Draft202012Validator(schema)
+    paths = 0
+    for document in documents:
+        check_valid(everything, document, " ".join(document["command"]))
+        for path in list(required_paths(schema, schema, document)):
+            assert missed(validator, document, path), f"not missed: {path}"
+            paths += 1
+    documents[0]["points"][0]["setting"]["batch_size"] = "two"
+    assert not validator.is_valid(documents[0]), "a size that is no number was let through"
+    return paths
+
+
 def property_names(schema):
     if isinstance(schema, dict):
         if isinstance(schema.get("properties"), dict):
@@ -159,7 +198,8 @@ def main():
         words = set(re.findall(r"[A-Za-z0-9_]+", " ".join(re.findall(r"`([^`]*)`", file.read()))))
     unnamed = sorted(set(property_names(schema)) - words)
     assert not unnamed, f"docs/result-schema.md does not name {unnamed}"
-    print(f"{len(documents)} documents, {paths} required fields: ok")
+    paths += check_sweeps(schema)
+    print(f"{len(documents)} documents and 2 sweeps, {paths} required fields: ok")
 
 
 main()
