@@ -18,8 +18,10 @@
 
 /* How far the calendar's clock is ahead of ifm_time_now. Zeroed before the first reading. */
 typedef struct ifm_arrival_clock {
-    int64_t ahead_ns;
-    bool steady; /* the distance is as it was: times may be converted by it */
+    int64_t ahead_ns;   /* to 5 µs, mostly to 0.1 */
+    int64_t doubted_ns; /* it was set anew: until then there may be notes from before */
+    bool known;
+    bool steady; /* times may be converted by the distance */
 } ifm_arrival_clock;
 
 /* Reads the distance anew; once for many sockets. Costs three readings of a clock. */

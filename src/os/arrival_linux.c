@@ -8,8 +8,8 @@ enum {
     TRIES = 4,
     WIDTH_NS = 500, /* three readings take 100 or less where clocks are quick */
     WIDTH_MOST_NS = 10 * 1000,
-    STEP_NS = 100 * 1000, /* between two readings that are milliseconds apart no clock is
-                             corrected by so much, but for being set anew */
+    STEP_NS = 100 * 1000, /* the two run alike; so much apart is one that was set anew */
+    DOUBT_NS = 1000 * 1000 * 1000, /* by then what was noted before has been read */
 };
 
 static int64_t to_ns(const struct timespec *t)
@@ -33,8 +33,13 @@ void ifm_arrival_clock_read(ifm_arrival_clock *self)
         before = after;
     }
     const int64_t moved = ahead - self->ahead_ns;
-    self->steady = width <= WIDTH_MOST_NS && moved > -STEP_NS && moved < STEP_NS;
-    self->ahead_ns = ahead;
+    const bool good = width <= WIDTH_MOST_NS; /* else what was known stays */
+    if (self->known && good && (moved < -STEP_NS || moved > STEP_NS))
+        self->doubted_ns = before + DOUBT_NS;
+    if (good)
+        self->ahead_ns = ahead;
+    self->known = self->known || good;
+    self->steady = self->known && before >= self->doubted_ns;
 }
 
 bool ifm_arrival_watch(int fd)
