@@ -51,6 +51,7 @@ void ifm_exchange_reset(ifm_exchange *self)
 {
     self->head_seen = self->retrying = self->settled = self->opened = false;
     self->dns_ns = self->connect_ns = self->tls_ns = self->sent_ns = self->heard_ns = 0;
+    self->wrote_ns = 0;
     self->complete_ns = 0;
     self->stopped = false;
     self->retry_after_ns = -1;
@@ -96,7 +97,8 @@ static void let_go(ifm_exchange *self)
 
 bool ifm_exchange_is_stale(const ifm_exchange *self)
 {
-    return !self->opened && self->sent_ns != 0 && self->heard_ns == 0 && !self->renewed;
+    const bool used = self->sent_ns != 0 || self->plain != NULL;
+    return !self->opened && used && self->heard_ns == 0 && !self->renewed;
 }
 
 void ifm_exchange_conclude(ifm_exchange *self, ifm_outcome outcome, const char *text,

@@ -90,6 +90,8 @@ static void act_deadlines(ifm_client *self, int64_t now)
             ifm_exchange_end(e, IFM_OUTCOME_TIMEOUT, text, now);
         } else if (e->state == IFM_EXCHANGE_RESTING) {
             ifm_exchange_begin(e);
+        } else if (ifm_plain_is_connecting(e) && now < ifm_timers_connect_by(e)) {
+            ifm_plain_connect_on(e);
         } else if (ifm_plain_is_connecting(e)) {
             const ifm_outcome late = ifm_connect_late_outcome(self, text, sizeof text);
             ifm_exchange_end(e, late, text, now);

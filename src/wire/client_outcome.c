@@ -194,9 +194,10 @@ void ifm_exchange_note(ifm_exchange *self)
     ifm_wire *wire = self->record.wire;
     wire->http_version = self->http_version;
     wire->attempts = self->attempts + self->resends;
-    if (self->sent_ns == 0 && wire->attempts == 1)
+    const bool wrote = self->sent_ns != 0 || self->wrote_ns != 0;
+    if (!wrote && wire->attempts == 1)
         wire->attempts = 0;
-    wire->reused = !self->opened && self->sent_ns != 0;
+    wire->reused = !self->opened && wrote;
     if (self->retry_after_ns >= 0)
         wire->retry_after_ns = self->retry_after_ns;
     wire->service_start_ns = self->start_ns - self->due_ns;

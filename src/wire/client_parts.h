@@ -75,6 +75,7 @@ typedef struct ifm_exchange {
     int64_t due_ns, start_ns; /* start: service began */
     int64_t begun_ns;         /* of this attempt */
     int64_t dns_ns, connect_ns, tls_ns, sent_ns;
+    int64_t wrote_ns;    /* the latest part of the request; of `plain` only */
     int64_t heard_ns;    /* the latest byte */
     int64_t complete_ns; /* "[DONE]" came */
     int64_t retry_after_ns;
@@ -214,7 +215,7 @@ void ifm_client_prepare(const ifm_client *client, CURL *easy);
 /* Whether a URL's host is this machine, which no proxy can see. */
 bool ifm_client_is_loopback(const char *shown);
 
-/* client_plain.c: the carrier of our own. */
+/* client_plain.c, client_plain_server.c: the carrier of our own. */
 /* Whether it suits these options, with the server's addresses looked up; leaves NULL in
  * self->plain where libcurl shall do it. False without memory. */
 bool ifm_plain_open(ifm_client *self);
@@ -224,6 +225,10 @@ void ifm_plain_let_go(ifm_exchange *self);
 void ifm_plain_ready(ifm_plain *self, unsigned ready, int64_t stamp_ns);
 /* Whether TCP's handshake is still under way. */
 bool ifm_plain_is_connecting(const ifm_exchange *self);
+/* Of such a one: when another address, or the same again, is to be tried; INT64_MAX: never. */
+int64_t ifm_plain_patience(const ifm_exchange *self);
+/* Tries it. */
+void ifm_plain_connect_on(ifm_exchange *self);
 
 /* client_outcome.c: what went wrong, in our words. */
 typedef struct ifm_transfer {
@@ -269,6 +274,8 @@ bool ifm_http2_turn(ifm_exchange *self, CURLcode code);
  * no deadline; one that is reached is looked at again. */
 /* The nearest of all that limits it now; INT64_MAX: nothing does. */
 int64_t ifm_timers_deadline(const ifm_exchange *self);
+/* Until when this attempt has to have its connection. */
+int64_t ifm_timers_connect_by(const ifm_exchange *self);
 /* Brings it forward if its deadline is nearer than it was. */
 void ifm_timers_arm(ifm_exchange *self);
 void ifm_timers_disarm(ifm_exchange *self);

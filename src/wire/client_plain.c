@@ -11,40 +11,28 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "wire/client_parts.h"
+#include "wire/client_plain.h"
 #include "wire/http1.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* where it is missing, the program ignores SIGPIPE */
 #endif
 
-enum { RECEIVE_BYTES = 64 << 10, ADDRESSES = 16 };
-
-typedef struct address {
-    struct sockaddr_storage to;
-    socklen_t size;
-} address;
-
-struct ifm_plain_server {
-    address addresses[ADDRESSES];
-    size_t n_addresses;
-    size_t best;     /* the one that answered last */
-    ifm_buffer head; /* of every request, up to its own lines */
-    ifm_buffer own;  /* head of the request that is being sent */
-    ifm_plain *idle; /* connections without a request, the latest first */
-    char bytes[RECEIVE_BYTES];
+enum {
+    /* An address that has not answered by then may be a hole; RFC 8305 begins with the next
+     * one after as much. */
+    PATIENCE_NS = 250 * 1000 * 1000,
+    REST_NS = 500 * 1000,
+    LONGEST_REST_NS = 16 * 1000 * 1000,
 };
 
 struct ifm_plain {
@@ -52,10 +40,14 @@ struct ifm_plain {
     ifm_exchange *exchange;     /* NULL: idle */
     ifm_plain *next, *previous; /* of the idle ones */
     int fd;
-    size_t address, tried; /* which one, and how many before it */
-    bool open;             /* the handshake is over */
-    bool used_up;          /* more came than the answer */
-    size_t sent, to_send;  /* bytes of head and body */
+    size_t first, tried, address; /* address = first + tried, of those that there are */
+    int code;                     /* why those did not take it */
+    int64_t begun_ns;             /* the handshake with this one */
+    int64_t rest_ns;              /* until a full queue of a unix socket is tried again */
+    bool late;            /* one was given up for being slow: all get a second turn */
+    bool open;            /* the handshake is over */
+    bool used_up;         /* more came than the answer */
+    size_t sent, to_send; /* bytes of head and body */
     ifm_http1 http;
 };
 
@@ -108,31 +100,58 @@ static bool watch(ifm_plain *self, unsigned want)
     return true;
 }
 
-/* A socket on its way to the next address that takes one. Returns 0, or the last errno. */
+/* What people are told in the end: that nobody listens, if that is so anywhere. */
+static void note_failure(ifm_plain *self, int code)
+{
+    if (self->code == 0 || code == ECONNREFUSED)
+        self->code = code;
+}
+
+static void give_up_address(ifm_plain *self, int code)
+{
+    close_socket(self);
+    note_failure(self, code);
+    self->tried++;
+}
+
+/* Returns 0, or errno. */
+static int try_address(ifm_plain *self, const ifm_plain_address *a)
+{
+    const int on = 1;
+    self->fd = socket(a->to.ss_family, SOCK_STREAM, 0);
+    if (self->fd < 0)
+        return errno;
+    fcntl(self->fd, F_SETFD, FD_CLOEXEC);
+    fcntl(self->fd, F_SETFL, O_NONBLOCK);
+    if (a->to.ss_family != AF_UNIX)
+        setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)ifm_arrival_watch(self->fd);
+    if (connect(self->fd, (const struct sockaddr *)&a->to, a->size) == 0 ||
+        errno == EINPROGRESS)
+        return 0;
+    const int code = errno;
+    close(self->fd);
+    self->fd = -1;
+    return code;
+}
+
+/* A socket on its way to the next address that takes one. Returns 0, EAGAIN (the server's
+ * queue is full, as unix sockets say it: to be tried again soon), or errno. */
 static int connect_next(ifm_plain *self)
 {
     ifm_plain_server *server = self->client->plain;
-    const int on = 1;
-    int code = ECONNREFUSED;
-    for (; self->tried < server->n_addresses; self->tried++) {
-        self->address = (server->best + self->tried) % server->n_addresses;
-        const address *a = &server->addresses[self->address];
-        self->fd = socket(a->to.ss_family, SOCK_STREAM, 0);
-        if (self->fd < 0)
-            return errno;
-        fcntl(self->fd, F_SETFD, FD_CLOEXEC);
-        fcntl(self->fd, F_SETFL, O_NONBLOCK);
-        if (a->to.ss_family != AF_UNIX)
-            setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        (void)ifm_arrival_watch(self->fd);
-        if (connect(self->fd, (const struct sockaddr *)&a->to, a->size) == 0 ||
-            errno == EINPROGRESS)
-            return 0;
-        code = errno;
-        close(self->fd);
-        self->fd = -1;
+    self->begun_ns = ifm_time_now().ns;
+    for (; self->tried < (self->late ? 2 : 1) * server->n_addresses; self->tried++) {
+        self->address = (self->first + self->tried) % server->n_addresses;
+        const int code = try_address(self, &server->addresses[self->address]);
+        if (code == EAGAIN)
+            self->rest_ns = self->rest_ns < LONGEST_REST_NS ? 2 * self->rest_ns + REST_NS
+                                                            : self->rest_ns;
+        if (code == 0 || code == EAGAIN)
+            return code;
+        note_failure(self, code);
     }
-    return code;
+    return self->code;
 }
 
 /* ---- ends -------------------------------------------------------------------------- */
@@ -221,7 +240,7 @@ static int push(ifm_plain *self)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
                       (!self->open && (errno == ENOTCONN || errno == EINPROGRESS))))
-            return EAGAIN;
+            break;
         if (n < 0)
             return errno;
         if (!self->open &&
@@ -229,12 +248,14 @@ static int push(ifm_plain *self)
             e->connect_ns = before_ns;
         self->open = true;
         self->sent += (size_t)n;
+        e->wrote_ns = before_ns;
         if (self->sent == self->to_send)
             e->sent_ns = before_ns;
     }
-    self->client->plain->best = self->address;
+    if (self->open)
+        self->client->plain->best = self->address;
     ifm_timers_arm(e);
-    return 0;
+    return self->sent < self->to_send ? EAGAIN : 0;
 }
 
 /* Writes, and has the poller tell what is next. */
@@ -250,20 +271,31 @@ static int push_and_watch(ifm_plain *self)
 /* ---- beginning --------------------------------------------------------------------- */
 
 /* Connects to one address after the other until one lets itself be written to, or wants to be
- * waited for. Returns as push_and_watch. */
+ * waited for. Returns 0, or as connect_next and push_and_watch. */
 static int connect_and_push(ifm_plain *self)
 {
-    int code = connect_next(self);
-    while (code == 0 && (code = push_and_watch(self)) != 0 && !self->open &&
-           code != ENOSPC && code != ENOMEM) {
-        const int refused = code;
-        close_socket(self);
-        self->tried++;
-        code = connect_next(self);
-        if (code != 0)
-            code = refused;
+    int code;
+    while ((code = connect_next(self)) == 0) {
+        code = push_and_watch(self);
+        if (code == 0 || self->open || code == ENOSPC || code == ENOMEM)
+            return code;
+        give_up_address(self, code);
     }
     return code;
+}
+
+/* The same, later. */
+static void connect_on(ifm_plain *self)
+{
+    ifm_exchange *e = self->exchange;
+    const int code = connect_and_push(self);
+    e->fd = self->fd;
+    if (code == 0 || code == EAGAIN)
+        ifm_timers_arm(e);
+    else if (code == ENOSPC)
+        fail_to_watch(self);
+    else
+        fail_to_connect(self, code, false);
 }
 
 /* The latest that is still open; NULL: none is. What the server closed meanwhile has an end
@@ -288,6 +320,7 @@ static ifm_plain *new_connection(ifm_exchange *e)
     if (self == NULL)
         return NULL;
     self->client = e->client;
+    self->first = e->client->plain->best;
     self->fd = -1;
     e->opened = true;
     e->dns_ns = ifm_time_now().ns; /* the name was looked up before the load began */
@@ -311,7 +344,7 @@ void ifm_plain_begin(ifm_exchange *e)
     ifm_http1_begin(&self->http);
     const int code = e->opened ? connect_and_push(self) : push_and_watch(self);
     e->fd = self->fd;
-    if (code == 0)
+    if (code == 0 || code == EAGAIN)
         return;
     if (!e->opened) { /* it breaks as it is written to: the loop finds it so */
         e->sent_ns = ifm_time_now().ns;
@@ -328,6 +361,15 @@ void ifm_plain_begin(ifm_exchange *e)
         fail_to_connect(self, code, true);
     e->plain = NULL;
     drop(self);
+}
+
+void ifm_plain_close_idle(ifm_plain_server *server)
+{
+    while (server->idle != NULL) {
+        ifm_plain *self = server->idle;
+        unlink_idle(self);
+        drop(self);
+    }
 }
 
 void ifm_plain_let_go(ifm_exchange *e)
@@ -347,6 +389,25 @@ void ifm_plain_let_go(ifm_exchange *e)
 bool ifm_plain_is_connecting(const ifm_exchange *e)
 {
     return e->plain != NULL && !e->plain->open;
+}
+
+int64_t ifm_plain_patience(const ifm_exchange *e)
+{
+    const ifm_plain *self = e->plain;
+    if (self->fd < 0)
+        return self->begun_ns + self->rest_ns;
+    return self->tried + 1 < e->client->plain->n_addresses ? self->begun_ns + PATIENCE_NS
+                                                           : INT64_MAX;
+}
+
+void ifm_plain_connect_on(ifm_exchange *e)
+{
+    ifm_plain *self = e->plain;
+    if (self->fd >= 0) {
+        self->late = true;
+        give_up_address(self, ETIMEDOUT);
+    }
+    connect_on(self);
 }
 
 /* ---- receiving --------------------------------------------------------------------- */
@@ -389,12 +450,12 @@ static void receive(ifm_plain *self, int64_t stamp_ns)
     char *bytes = client->plain->bytes;
     int64_t came_ns;
     size_t n_body = 0;
-    const ssize_t n =
-        ifm_arrival_recv(self->fd, bytes, RECEIVE_BYTES, &client->arrivals, &came_ns);
+    const ssize_t n = ifm_arrival_recv(self->fd, bytes, IFM_PLAIN_RECEIVE_BYTES,
+                                       &client->arrivals, &came_ns);
     const int code = errno;
     if (n > 0)
         client->noted = came_ns != 0;
-    if (came_ns != 0)
+    if (came_ns >= self->exchange->begun_ns) /* else the calendar's clock was set anew */
         stamp_ns = came_ns;
     if (n < 0) {
         if (code != EAGAIN && code != EWOULDBLOCK && code != EINTR)
@@ -431,13 +492,8 @@ static bool has_opened(ifm_plain *self, unsigned ready, int64_t stamp_ns)
             e->connect_ns = stamp_ns;
         return self->open;
     }
-    close_socket(self);
-    self->tried++;
-    const int next = connect_and_push(self);
-    e->fd = self->fd;
-    if (next != 0)
-        fail_to_connect(
-            self, self->tried < self->client->plain->n_addresses ? next : code, false);
+    give_up_address(self, code);
+    connect_on(self);
     return false;
 }
 
@@ -462,125 +518,4 @@ void ifm_plain_ready(ifm_plain *self, unsigned ready, int64_t stamp_ns)
     }
     if ((ready & (IFM_POLL_READ | IFM_POLL_HANGUP)) != 0)
         receive(self, stamp_ns);
-}
-
-/* ---- the server -------------------------------------------------------------------- */
-
-/* A proxy of the environment, for a server that one can see. */
-static bool has_proxy(const ifm_client *self)
-{
-    static const char *const names[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
-    if (self->options.proxy != NULL)
-        return self->options.proxy[0] != '\0';
-    if (self->url.socket != NULL || ifm_client_is_loopback(self->url.shown))
-        return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = getenv(names[i]);
-        if (value != NULL && *value != '\0')
-            return true;
-    }
-    return false;
-}
-
-static bool suits(const ifm_client *self)
-{
-    static const char *const framing[] = {
-        "Content-Length:", "Transfer-Encoding:", "Connection:", "Expect:"};
-    const ifm_client_options *o = &self->options;
-    for (size_t i = 0; i < sizeof framing / sizeof *framing; i++)
-        if (ifm_client_is_given(o, framing[i]))
-            return false;
-    return !o->libcurl && !o->http2 && !self->url.tls && !has_proxy(self);
-}
-
-/* The addresses of host and port, or of the socket's path. */
-static bool find_addresses(ifm_plain_server *server, const ifm_client *client,
-                           const char *host, const char *port)
-{
-    if (client->url.socket != NULL) {
-        struct sockaddr_un to = {.sun_family = AF_UNIX};
-        if (strlen(client->url.socket) >= sizeof to.sun_path)
-            return false;
-        strcpy(to.sun_path, client->url.socket);
-        memcpy(&server->addresses[0].to, &to, sizeof to);
-        server->addresses[0].size = sizeof to;
-        server->n_addresses = 1;
-        return true;
-    }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(host, port, &hints, &found) != 0)
-        return false;
-    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
-        if (server->n_addresses == ADDRESSES || a->ai_addrlen > sizeof(address))
-            break;
-        address *to = &server->addresses[server->n_addresses++];
-        memcpy(&to->to, a->ai_addr, a->ai_addrlen);
-        to->size = a->ai_addrlen;
-    }
-    freeaddrinfo(found);
-    return server->n_addresses > 0;
-}
-
-/* Names that are not plain letters, and zones of addresses, are libcurl's to understand. */
-static bool is_simple(const char *host)
-{
-    for (; *host != '\0'; host++)
-        if ((unsigned char)*host >= 0x80 || *host == '%')
-            return false;
-    return true;
-}
-
-static void make_request_head(ifm_plain_server *server, const ifm_client *client,
-                              const ifm_url_parts *parts)
-{
-    ifm_buffer *head = &server->head;
-    ifm_buffer_printf(head, "POST %s HTTP/1.1\r\n", parts->target);
-    if (!ifm_client_is_given(&client->options, "Host:"))
-        ifm_buffer_printf(head, "Host: %s\r\n", parts->authority);
-    if (!ifm_client_is_given(&client->options, "User-Agent:"))
-        ifm_buffer_puts(head, "User-Agent: " IFM_CLIENT_NAME "\r\n");
-    for (const struct curl_slist *h = client->headers; h != NULL; h = h->next) {
-        const char *colon = strchr(h->data, ':');
-        if (colon != NULL && colon[1 + strspn(colon + 1, " \t")] != '\0')
-            ifm_buffer_printf(head, "%s\r\n", h->data);
-    }
-}
-
-bool ifm_plain_open(ifm_client *self)
-{
-    if (!suits(self))
-        return true;
-    ifm_url_parts parts;
-    ifm_plain_server *server = calloc(1, sizeof *server);
-    bool ok = server != NULL && ifm_client_url_split(self->url.endpoint, &parts);
-    if (!ok) {
-        free(server);
-        return false;
-    }
-    if (is_simple(parts.host) && find_addresses(server, self, parts.host, parts.port)) {
-        make_request_head(server, self, &parts);
-        self->plain = server;
-        ok = !server->head.failed;
-    } else {
-        free(server); /* libcurl says what is wrong with the name, request by request */
-    }
-    ifm_url_parts_deinit(&parts);
-    return ok;
-}
-
-void ifm_plain_close(ifm_client *self)
-{
-    ifm_plain_server *server = self->plain;
-    if (server == NULL)
-        return;
-    while (server->idle != NULL) {
-        ifm_plain *c = server->idle;
-        unlink_idle(c);
-        drop(c);
-    }
-    ifm_buffer_deinit(&server->head);
-    ifm_buffer_deinit(&server->own);
-    free(server);
-    self->plain = NULL;
 }

@@ -9,6 +9,23 @@ static int64_t nearer(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+int64_t ifm_timers_connect_by(const ifm_exchange *self)
+{
+    const int64_t ns = self->client->options.connect_timeout_ns;
+    return self->begun_ns + (ns > 0 ? ns : IFM_CONNECT_TIMEOUT_NS);
+}
+
+/* When something went or came last; 0: never. A server that takes no more of a long request
+ * stalls as one that says nothing. */
+static int64_t last_stir(const ifm_exchange *self)
+{
+    const int64_t times[] = {self->sent_ns, self->wrote_ns, self->heard_ns};
+    int64_t last = 0;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        last = times[i] > last ? times[i] : last;
+    return last;
+}
+
 int64_t ifm_timers_deadline(const ifm_exchange *self)
 {
     const ifm_client_options *o = &self->client->options;
@@ -20,13 +37,10 @@ int64_t ifm_timers_deadline(const ifm_exchange *self)
     if (self->complete_ns != 0)
         return nearer(at, self->complete_ns + grace_ns);
     if (ifm_plain_is_connecting(self))
-        return nearer(at, self->begun_ns + (o->connect_timeout_ns > 0
-                                                ? o->connect_timeout_ns
-                                                : IFM_CONNECT_TIMEOUT_NS));
-    if (o->idle_timeout_ns > 0 && self->sent_ns != 0)
-        at =
-            nearer(at, (self->heard_ns > self->sent_ns ? self->heard_ns : self->sent_ns) +
-                           o->idle_timeout_ns);
+        return nearer(at, nearer(ifm_timers_connect_by(self), ifm_plain_patience(self)));
+    const int64_t stirred = last_stir(self);
+    if (o->idle_timeout_ns > 0 && stirred != 0)
+        at = nearer(at, stirred + o->idle_timeout_ns);
     return at;
 }
 

@@ -287,11 +287,13 @@ bool ifm_client_url_split(const char *endpoint, ifm_url_parts *out)
 {
     CURLU *url = curl_url();
     *out = (ifm_url_parts){0};
-    if (url == NULL || curl_url_set(url, CURLUPART_URL, endpoint, 0) != CURLUE_OK) {
+    if (url == NULL ||
+        curl_url_set(url, CURLUPART_URL, endpoint, CURLU_URLENCODE) != CURLUE_OK) {
         curl_url_cleanup(url);
         return false;
     }
-    char *host = part(url, CURLUPART_HOST, 0), *port = part(url, CURLUPART_PORT, 0);
+    char *host = part(url, CURLUPART_HOST, 0);
+    char *port = part(url, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
     char *path = part(url, CURLUPART_PATH, 0), *query = part(url, CURLUPART_QUERY, 0);
     out->authority = host != NULL ? joined(host, ":", port) : NULL;
     out->target = path != NULL ? joined(path, "?", query) : NULL;

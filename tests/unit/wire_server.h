@@ -23,6 +23,7 @@
 typedef enum step_kind {
     ACCEPT,     /* the next connection, in place of the one before */
     READ,       /* a whole request: head and body by Content-Length */
+    TASTE,      /* a byte of a request */
     SEND,       /* text */
     PAUSE,      /* n milliseconds */
     CLOSE,      /* as who has said everything */
@@ -108,6 +109,9 @@ static inline void *server_run(void *user)
             break;
         case READ:
             server_read(self, fd);
+            break;
+        case TASTE:
+            (void)!read(fd, &(char){0}, 1);
             break;
         case SEND:
             server_send(fd, s->text);

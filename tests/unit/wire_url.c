@@ -65,6 +65,29 @@ static void places_are_found(void **state)
     }
 }
 
+/* What stands in the request's first lines. */
+static void endpoints_are_split(void **state)
+{
+    (void)state;
+    static const char *const lines[][5] = {
+        {"http://h:8000/v1/completions", "h", "8000", "h:8000", "/v1/completions"},
+        {"http://h:80/v1?a=b", "h", "80", "h",
+         "/v1?a=b"}, /* the port goes without saying */
+        {"http://[::1]:8/v1", "::1", "8", "[::1]:8", "/v1"},
+        {"http://h/\xc3\xa9/v1", "h", "80", "h", "/%c3%a9/v1"},
+        {"http://h/a%20b", "h", "80", "h", "/a%20b"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        ifm_url_parts parts;
+        assert_true(ifm_client_url_split(lines[i][0], &parts));
+        assert_string_equal(parts.host, lines[i][1]);
+        assert_string_equal(parts.port, lines[i][2]);
+        assert_string_equal(parts.authority, lines[i][3]);
+        assert_string_equal(parts.target, lines[i][4]);
+        ifm_url_parts_deinit(&parts);
+    }
+}
+
 static void credentials_are_taken_out(void **state)
 {
     (void)state;
@@ -130,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_are_found),
+        cmocka_unit_test(endpoints_are_split),
         cmocka_unit_test(credentials_are_taken_out),
         cmocka_unit_test(chat_is_told_by_the_endpoint),
         cmocka_unit_test(nonsense_is_named_without_secrets),
