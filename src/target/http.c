@@ -1,7 +1,7 @@
 #include "target/http.h"
 
-#include <inttypes.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ typedef struct server {
     ifm_server_options options;
     ifm_client *client;
     char *model;
-    char run[24]; /* in front of every request's number */
+    uint64_t run; /* the run, in every request's id */
     int32_t asked;
     bool answered; /* once, by something that was an answer */
     bool done;
@@ -86,11 +86,20 @@ static ifm_status make_body(const server *self, const ifm_target_request *reques
     return ifm_body_make(&body, text, n, err);
 }
 
+/* The form of a UUID of version 8, as under load: servers that stand on Starlette's context
+ * (llama-cpp-python's) refuse any other id with a bare status 400. */
+static void make_id(const server *self, int32_t number, char id[64])
+{
+    snprintf(id, 64, "%08x-%04x-8%03x-8000-%012x", (unsigned)(self->run >> 28),
+             (unsigned)(self->run >> 12) & 0xffff, (unsigned)self->run & 0xfff,
+             (unsigned)number);
+}
+
 /* Sends it and waits for its end. */
 static ifm_status ask(server *self, const char *body, size_t n, ifm_error *err)
 {
     char id[64];
-    snprintf(id, sizeof id, "%s-%" PRId32, self->run, self->asked++);
+    make_id(self, self->asked++, id);
     const ifm_call call = {body, n, id, ifm_time_now(), self};
     self->done = false;
     ifm_client_start(self->client, &call);
@@ -178,7 +187,7 @@ ifm_status ifm_server_new(const ifm_server_options *options, ifm_target_facts *f
         return ifm_fail(err, IFM_ERR_NO_MEMORY, "server: no memory");
     self->target = (ifm_target){.ops = &server_ops, .facts = facts};
     self->options = *options;
-    snprintf(self->run, sizeof self->run, "run-%" PRIx64, (uint64_t)ifm_time_now().ns);
+    self->run = (uint64_t)ifm_time_now().ns;
     ifm_client_options client = options->client;
     client.libcurl = true; /* to look up the name is a phase of the request */
     client.connections = 1;

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import unittest
+import uuid
 
 from servers import WORDS, Completions, Http2, Proxy
 
@@ -89,6 +90,7 @@ class Plain(Case):
         self.assertEqual(len(set(ids)), 3)
         for request, number in zip(server.requests[1:], ids):
             self.assertIn(f"X-Request-Id: {number}", request[1])
+            self.assertEqual(str(uuid.UUID(number)), number)  # others are refused by some
 
     def test_times_are_in_order(self):
         server = self.server(Completions)
