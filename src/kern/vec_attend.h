@@ -91,6 +91,13 @@ static inline void clip_to_span(int64_t *lo, int64_t *hi)
     *hi = *hi > SPAN ? SPAN : *hi;
 }
 
+/* Sums of a tile. Of 16 registers three queries use all: their sums, each query and a key;
+ * with half of them multiply-adds would wait for the ones before. */
+ALWAYS_INLINE int attend_sums(int Q)
+{
+    return VEC_REGISTERS < 32 && Q == 3 ? 12 : ATTEND_SUMS;
+}
+
 /* With few queries the reading counts: while keys are read, as many bytes of values are
  * asked for, and while values are, keys of the next span, which the next call may want. */
 ALWAYS_INLINE void ask_ahead(const void *p, int64_t i, int64_t n, ifm_dtype dtype)
@@ -128,7 +135,7 @@ ALWAYS_INLINE void score_blocks(const span *s, ifm_dtype dtype, int Q, int B,
 ALWAYS_INLINE void score_span(const span *s, ifm_dtype dtype, int Q, const float *q,
                               float *scores)
 {
-    const int most = ATTEND_SUMS / (Q * BLOCK_VECTORS);
+    const int most = attend_sums(Q) / (Q * BLOCK_VECTORS);
     const int B = most >= 4 ? 4 : most >= 2 ? 2 : 1;
     const int64_t end = (s->hi + IFM_KEY_BLOCK - 1) / IFM_KEY_BLOCK;
     int64_t b = s->lo / IFM_KEY_BLOCK;
@@ -214,7 +221,7 @@ ALWAYS_INLINE void mix_edge(const span *s, ifm_dtype dtype, int Q, int64_t c,
 ALWAYS_INLINE void mix_span(const span *s, ifm_dtype dtype, int Q, const float *weights,
                             const float *factor, float *mixed)
 {
-    const int V = ATTEND_SUMS / Q >= 4 ? 4 : 2;
+    const int V = attend_sums(Q) / Q >= 4 ? 4 : 2;
     int64_t c = 0;
     for (; c + V * VEC <= s->d; c += V * VEC)
         mix_columns(s, dtype, Q, V, c, weights, factor, mixed);

@@ -16,8 +16,6 @@
 
 enum {
     KN_STREAMS = 8,
-    KN_STREAMS_MANY =
-        16, /* with more rows of x: sums are fetched and put back less often */
     /* Numbers that are asked for ahead in each stream with more rows of x, 0: the next row.
      * A small first cache has lost those of the next row by the time they are used. */
     KN_AHEAD = VEC_REGISTERS >= 32 ? 0 : 64,
@@ -25,6 +23,18 @@ enum {
     NK_STREAMS_MANY = 4,
     FEW_ROWS = 8,
 };
+
+/* With more rows of x there are more streams, so that sums are fetched and put back less
+ * often. A first cache of eight ways holds 32 lines of 16-bit rows when their streams are an
+ * odd number of rows apart, but eight of f32 rows whose length is a multiple of a page. */
+ALWAYS_INLINE int64_t kn_streams(int64_t t, ifm_dtype dtype)
+{
+    if (t <= 2)
+        return KN_STREAMS;
+    if (VEC_REGISTERS >= 32)
+        return 16;
+    return dtype == IFM_DTYPE_F32 ? 8 : 32;
+}
 
 /* Vectors of columns at once, so that sums and weights fit into the registers. */
 ALWAYS_INLINE int kn_vectors(int t)
@@ -138,8 +148,11 @@ ALWAYS_INLINE void kn_together(const ifm_product *p, ifm_dtype dtype, const kn_r
 
 ALWAYS_INLINE void product_kn(const ifm_product *p, ifm_dtype dtype)
 {
-    const int64_t streams = p->t <= 2 ? KN_STREAMS : KN_STREAMS_MANY;
-    const int64_t run = (p->k1 - p->k0) / streams, rest = (p->k1 - p->k0) % streams;
+    const int64_t streams = kn_streams(p->t, dtype), n = p->k1 - p->k0;
+    const int64_t whole = n / streams;
+    const int64_t run =
+        VEC_REGISTERS < 32 && whole > 1 && whole % 2 == 0 ? whole - 1 : whole;
+    const int64_t rest = n - run * streams;
     kn_rows rows = {.n = streams, .step = run, .fresh = !p->accumulate};
     for (int64_t i = 0; i < run; i++) {
         rows.k = p->k0 + i;
