@@ -11,10 +11,23 @@
 
 /* ---- what comes -------------------------------------------------------------------- */
 
+/* A quantile that follows: two parts up or one down. Not a mean, for the wait for the first
+ * token is as long as hundreds of others. */
+static void note_gap(ifm_client *client, int64_t gap_ns)
+{
+    const int64_t part = client->gap_ns / 64 + 1;
+    if (client->gap_ns == 0)
+        client->gap_ns = gap_ns;
+    else
+        client->gap_ns += gap_ns > client->gap_ns ? 2 * part : -part;
+}
+
 /* Nothing is stamped before what was stamped already: of two ways in which libcurl comes to
  * read a socket one has the poller's word, the other only the time. */
 int64_t ifm_exchange_hear(ifm_exchange *self, int64_t stamp_ns)
 {
+    if (self->heard_ns != 0 && stamp_ns > self->heard_ns)
+        note_gap(self->client, stamp_ns - self->heard_ns);
     if (stamp_ns > self->heard_ns)
         self->heard_ns = stamp_ns;
     return self->heard_ns - self->due_ns;

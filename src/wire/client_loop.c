@@ -18,7 +18,8 @@ enum {
     LOOK_EVENTS = 512,
     NAP_NS = 500 * 1000,
     NAP_SHARE = 256, /* of a request's life, at most this part */
-    NAP_WORTH = 2,   /* sockets that become ready meanwhile */
+    NAP_GAP = 8,   /* of the time between two events of one answer: they shall not meet */
+    NAP_WORTH = 2, /* sockets that become ready meanwhile */
     RATE_NS = 20 * 1000 * 1000,
     SERVE_BLINDLY = 4,          /* sockets, between readings of the clock */
     LOOK_AGAIN_NS = 200 * 1000, /* some forty sockets */
@@ -113,6 +114,8 @@ static void nap(const ifm_client *self, ifm_time until)
     int64_t most = NAP_NS;
     if (self->life_ns > 0 && self->life_ns / NAP_SHARE < most)
         most = self->life_ns / NAP_SHARE;
+    if (self->gap_ns > 0 && self->gap_ns / NAP_GAP < most)
+        most = self->gap_ns / NAP_GAP;
     const int64_t end = self->looked_ns + most;
     if (self->noted && self->rate * (double)most >= NAP_WORTH)
         ifm_time_sleep((ifm_time){end < until.ns ? end : until.ns});

@@ -126,6 +126,8 @@ struct ifm_client {
     int64_t looked_ns; /* last, at the poller */
     double rate;       /* sockets that were ready, per ns; a moving mean */
     int64_t life_ns;   /* of a request; a moving mean, 0: unknown */
+    int64_t
+        gap_ns; /* between reads of one answer: two of three are shorter; 0: unknown */
 
     int serving; /* the descriptor that libcurl is told of now; -1 */
     int64_t stamp_ns;
