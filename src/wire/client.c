@@ -1,6 +1,6 @@
-/* The client as a whole: made, ended. What it does: client_pool.c (requests come and go), client_loop.c
- * (sockets are served), client_exchange.c (one request) and its two carriers, client_curl.c and
- * client_plain.c. */
+/* The client as a whole: made, ended. What it does: client_pool.c (requests come and go),
+ * client_loop.c (sockets are served), client_exchange.c (one request) and its two carriers,
+ * client_curl.c and client_plain.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
