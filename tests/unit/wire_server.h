@@ -51,17 +51,18 @@ typedef struct server {
 static inline void server_read(server *self, int fd)
 {
     const size_t begin = self->requests.length;
+    size_t whole = 0; /* unknown; looked for only then, for a body may be long */
     for (;;) {
         char bytes[65536];
         const char *text = ifm_buffer_text(&self->requests) + begin;
-        const char *end = strstr(text, "\r\n\r\n");
+        const char *end = whole == 0 ? strstr(text, "\r\n\r\n") : NULL;
         if (end != NULL) {
             const char *length = strstr(text, "Content-Length: ");
-            const size_t want =
-                length != NULL && length < end ? strtoul(length + 16, NULL, 10) : 0;
-            if (self->requests.length - begin >= (size_t)(end - text) + 4 + want)
-                break;
+            whole = (size_t)(end - text) + 4 +
+                    (length != NULL && length < end ? strtoul(length + 16, NULL, 10) : 0);
         }
+        if (whole != 0 && self->requests.length - begin >= whole)
+            break;
         const ssize_t n = read(fd, bytes, sizeof bytes);
         if (n <= 0)
             break;
