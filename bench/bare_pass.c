@@ -17,10 +17,15 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { FLOATS = 16, STREAMS = 8, MOST_THREADS = 64 };
+enum { LINE = 64, STREAMS = 8, MOST_THREADS = 64 };
 
-/* A cache line as the compiler's own vector: whatever the machine has, without names. */
-typedef float line __attribute__((vector_size(FLOATS * sizeof(float))));
+/* As wide as the machine's own registers, by the compiler's word and without their names. A
+ * wider type would be cut into pieces, and so many sums be kept in memory. */
+typedef float vec __attribute__((vector_size(__BIGGEST_ALIGNMENT__)));
+enum {
+    FLOATS = sizeof(vec) / sizeof(float),
+    VECTORS = LINE / sizeof(vec), /* of a cache line */
+};
 
 typedef struct {
     pthread_t thread;
@@ -29,7 +34,7 @@ typedef struct {
 } part;
 
 static struct {
-    line *lines;
+    vec *lines;
     size_t stream_lines; /* of one stream; a thread has STREAMS of them side by side */
     int threads, passes;
     atomic_int started, done; /* passes begun; threads that finished the current one */
@@ -51,11 +56,12 @@ static double now_ms(void)
 static void read_part(part *self)
 {
     const size_t n = work.stream_lines;
-    const line *from = work.lines + (size_t)self->index * STREAMS * n;
-    line sums[STREAMS] = {0};
+    const vec *from = work.lines + (size_t)self->index * STREAMS * n * VECTORS;
+    vec sums[STREAMS] = {0};
     for (size_t i = 0; i < n; i++)
         for (size_t s = 0; s < STREAMS; s++)
-            sums[s] += from[s * n + i] * 0.5f;
+            for (size_t v = 0; v < VECTORS; v++)
+                sums[s] += from[(s * n + i) * VECTORS + v] * 0.5f;
     for (size_t s = 0; s < STREAMS; s++)
         for (size_t j = 0; j < FLOATS; j++)
             self->sum += sums[s][j];
@@ -137,8 +143,8 @@ int main(int argc, char **argv)
     }
     /* Rounded up, so that every stream is whole cache lines. */
     size_t streams = (size_t)work.threads * STREAMS;
-    work.stream_lines = ((size_t)bytes / sizeof(line) + streams) / streams;
-    size_t size = work.stream_lines * streams * sizeof(line);
+    work.stream_lines = ((size_t)bytes / LINE + streams) / streams;
+    size_t size = work.stream_lines * streams * LINE;
     double *ms = calloc((size_t)repeats, sizeof *ms);
     if (ms == NULL)
         die("bare_pass");

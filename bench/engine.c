@@ -138,8 +138,8 @@ static void make_synthetic(synthetic *s, const ifm_config *c, bool huge)
     }
 }
 
-/* One pass over bytes that a decode step reads: the better of what the compiler makes of
- * eight streams. */
+/* One pass over bytes that a decode step reads, by eight streams a thread. The type is one
+ * register of every machine, wherever the bytes lie: sums of a wider one are kept in memory. */
 typedef struct bare_pass {
     const unsigned char *bytes;
     size_t n;
@@ -147,23 +147,24 @@ typedef struct bare_pass {
     float sum[64];
 } bare_pass;
 
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+enum { LINE = 64, STREAMS = 8 };
+
 static void read_once(void *arg, int thread)
 {
     bare_pass *b = arg;
     int64_t begin, end;
-    ifm_pool_part((int64_t)(b->n / 64), 64, thread, b->threads, &begin, &end);
-    const int64_t stream = (end - begin) / 8 * 64;
-    const unsigned char *at = b->bytes + begin * 64;
-    float sum[8][16] = {{0}};
-    for (int64_t i = 0; i < stream; i += 64)
-        for (int s = 0; s < 8; s++) {
-            float line[16];
-            memcpy(line, at + s * stream + i, sizeof line);
-            for (int j = 0; j < 16; j++)
-                sum[s][j] += line[j];
-        }
-    for (int s = 0; s < 8; s++)
-        for (int j = 0; j < 16; j++)
+    ifm_pool_part((int64_t)(b->n / LINE), LINE, thread, b->threads, &begin, &end);
+    const int64_t stream = (end - begin) / STREAMS * LINE;
+    const unsigned char *at = b->bytes + begin * LINE;
+    four sum[STREAMS] = {0};
+    for (int64_t i = 0; i < stream; i += LINE)
+        for (int s = 0; s < STREAMS; s++)
+            for (int j = 0; j < LINE; j += (int)sizeof(four))
+                sum[s] += *(const four *)(const void *)(at + s * stream + i + j);
+    for (int s = 0; s < STREAMS; s++)
+        for (int j = 0; j < 4; j++)
             b->sum[thread % 64] += sum[s][j];
 }
 
