@@ -15,6 +15,12 @@ enum {
     DOT_CHAINS = 1, /* the sums of 16 bits take one cycle each */
 };
 
+/* Double word i of a part of x, for step i of dot_add. */
+ALWAYS_INLINE vint dot_x(const char *x, int i)
+{
+    return i_broadcast(x + 4 * i);
+}
+
 /* A sum that grows: step 0 begins it. */
 typedef struct dot {
     vint pairs, whole;

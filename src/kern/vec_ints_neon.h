@@ -23,6 +23,16 @@ static inline vint i_zero(void)
     return vdupq_n_s32(0);
 }
 
+static inline vint i_load(const int32_t *p)
+{
+    return vld1q_s32(p);
+}
+
+static inline void i_store(int32_t *p, vint x)
+{
+    vst1q_s32(p, x);
+}
+
 static inline vint i_and(vint a, vint b)
 {
     return vandq_s32(a, b);

@@ -4,6 +4,7 @@
  * vec_quant_tile.h has the idea.
  */
 #include "kern/vec_quant_tile.h"
+#include "kern/vec_pack_q8.h"
 
 /* Whole Σ u x of n double words and one row of x. */
 ALWAYS_INLINE vint dot_part(const vint *u, const char *x, int n, int bits, bool is_signed)
@@ -14,9 +15,9 @@ ALWAYS_INLINE vint dot_part(const vint *u, const char *x, int n, int bits, bool 
     {
         const int i = c * steps + s;
         if (is_signed)
-            dot_add_signed(&sums[c], u[i], i_broadcast(x + 4 * i), s);
+            dot_add_signed(&sums[c], u[i], dot_x(x, i), s);
         else
-            dot_add(&sums[c], u[i], i_broadcast(x + 4 * i), s, bits);
+            dot_add(&sums[c], u[i], dot_x(x, i), s, bits);
     }
     const vint sum = dot_sum(&sums[0], steps, bits);
     return DOT_CHAINS == 1 ? sum
@@ -129,34 +130,6 @@ ALWAYS_INLINE void multiply_quant(const ifm_product *p, ifm_dtype dtype, bool ex
             multiply_tile(p, dtype, exact, t,
                           p->t - t < QUANT_ROWS ? p->t - t : QUANT_ROWS, &rows);
     }
-}
-
-/* As ifm_q8_block: the same operations, VEC at a time. */
-ALWAYS_INLINE void pack_32(const float *x, int8_t *q, float *scale, float *sum32,
-                           float *sum16)
-{
-    enum { N = 32 / VEC };
-    vec v[N], largest = v_zero();
-    float sum[2] = {0, 0};
-    for (int i = 0; i < N; i++) {
-        v[i] = v_load(x + i * VEC);
-        largest = v_max(largest, v_max(v[i], v_sub(v_zero(), v[i])));
-    }
-    const float max = v_largest(largest);
-    const float inverse = max > IFM_Q8_LEAST ? 127 / max : 0;
-    *scale = max > IFM_Q8_LEAST ? max / 127 : 0;
-    for (int i = 0; i < N; i++) {
-        v[i] = v_round(v_mul(v[i], v_set(inverse)));
-        i_store_bytes(q + i * VEC, v[i]);
-    }
-    for (int half = 0; half < 2; half++) {
-        vec all = v[half * N / 2];
-        for (int i = 1; i < N / 2; i++)
-            all = v_add(all, v[half * N / 2 + i]);
-        sum[half] = v_sum(all); /* of small whole numbers: exact */
-        sum16[half] = *scale * sum[half];
-    }
-    *sum32 = *scale * (sum[0] + sum[1]);
 }
 
 static void pack_q8(const ifm_product *p, int64_t t0, int64_t t1, void *packed)

@@ -144,7 +144,7 @@ ALWAYS_INLINE void multiply_part(int M, int n, int bits, bool is_signed, const c
         UNROLL for (int v = 0; v < STRIP; v++) u[v] = i_load(w + (s * STRIP + v) * VEC);
         UNROLL for (int m = 0; m < M; m++)
         {
-            const vint q = i_broadcast(x + m * row_bytes + 4 * s);
+            const vint q = dot_x(x + m * row_bytes, s);
             UNROLL for (int v = 0; v < STRIP; v++)
             {
                 if (is_signed)
