@@ -26,11 +26,14 @@ void ifm_kern_avx512_bf16(ifm_kern *table);
 void ifm_kern_amx(ifm_kern *table);
 void ifm_kern_neon(ifm_kern *table);
 void ifm_kern_neon_dotprod(ifm_kern *table);
-/* Parts of avx2, avx2-vnni, avx512-vnni, neon-dotprod: many rows with quantized weights. */
+void ifm_kern_neon_i8mm(ifm_kern *table);
+/* Parts of avx2, avx2-vnni, avx512-vnni, neon-dotprod, neon-i8mm:
+ * many rows with quantized weights. */
 void ifm_kern_avx2_gemm(ifm_kern *table);
 void ifm_kern_avx2_vnni_gemm(ifm_kern *table);
 void ifm_kern_avx512_vnni_gemm(ifm_kern *table);
 void ifm_kern_neon_dotprod_gemm(ifm_kern *table);
+void ifm_kern_neon_i8mm_gemm(ifm_kern *table);
 
 /* The quantized part of the scalar table, which ifm_kern_scalar fills in. */
 void ifm_kern_scalar_quant(ifm_kern *table);

@@ -9,7 +9,9 @@
 
 enum {
     SIGNED_DOT = 1,
-    DOT_CHAINS = 1, /* step i meets lane i % 4; a sum is passed on from step to step early */
+    SIGNED_FREE = 1,
+    DOT_CHAINS =
+        1, /* step i meets lane i % 4; a sum is passed on from step to step early */
 };
 
 /* A sum that grows: step 0 begins it. */

@@ -12,7 +12,8 @@
 
 enum {
     SIGNED_DOT = 1,
-    DOT_CHAINS = 1, /* the sums of 16 bits take one cycle each */
+    SIGNED_FREE = 0, /* 1: signed bytes take no longer than unsigned ones */
+    DOT_CHAINS = 1,  /* the sums of 16 bits take one cycle each */
 };
 
 /* Double word i of a part of x, for step i of dot_add. */

@@ -8,7 +8,10 @@
 #ifndef IFM_KERN_VEC_DOT_WHOLE_H
 #define IFM_KERN_VEC_DOT_WHOLE_H
 
-enum { DOT_CHAINS = 2 }; /* each sum waits four or five cycles for the one before */
+enum {
+    DOT_CHAINS = 2,  /* each sum waits four or five cycles for the one before */
+    SIGNED_FREE = 0, /* as in vec_dot_pairs.h */
+};
 
 /* Double word i of a part of x, for step i of dot_add. */
 ALWAYS_INLINE vint dot_x(const char *x, int i)

@@ -41,6 +41,11 @@ static inline vint i_xor(vint a, vint b)
     return _mm256_xor_si256(a, b);
 }
 
+static inline vint i_sub_bytes(vint a, vint b)
+{
+    return _mm256_sub_epi8(a, b);
+}
+
 /* By hand: GCC adds in another order, for which it puts all that is to be added on the
  * stack, and copies sums from register to register. */
 static inline vint i_add(vint a, vint b)

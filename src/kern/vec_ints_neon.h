@@ -53,6 +53,11 @@ static inline vint i_add(vint a, vint b)
     return vaddq_s32(a, b);
 }
 
+static inline vint i_sub_bytes(vint a, vint b)
+{
+    return vreinterpretq_s32_s8(vsubq_s8(i_as_bytes(a), i_as_bytes(b)));
+}
+
 /* (x & mask) | y */
 static inline vint i_and_or(vint x, vint mask, vint y)
 {

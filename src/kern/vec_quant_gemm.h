@@ -1,13 +1,13 @@
 /*
  * Products of many rows of x, in 8 bits (kern/q8.h), with quantized weights, where
- * registers are few (AVX2). Included by a file of its own, as amx_quant.c is: after the set's
- * integers, vec_unroll.h, unpack.h and the set's dot products.
+ * registers are few (AVX2) or narrow (NEON). Included by a file of its own, as amx_quant.c
+ * is: after the set's integers, vec_unroll.h, unpack.h and the set's dot products.
  *
  *     for each strip of two tiles of columns, each K_BLOCK of k:
- *         unpack w into scratch, as vec_quant_tile.h turns it: double words of 16 columns
+ *         unpack w into scratch, as vec_quant_tile.h turns it: double words of 2 VEC columns
  *         for each M rows of x:
  *             for each part of 16 or 32 numbers:
- *                 whole sums [M, 16] by dot products, in registers
+ *                 whole sums [M, 2 VEC] by dot products, in registers
  *                 sums += d scale (whole sums) + m (scale Σ q)
  *
  * Unpacking is paid for once, where vec_quant.h keeps it in registers for as many rows of x
@@ -24,52 +24,12 @@ enum {
     GEMM_ROWS = 6,
     K_UNIT = 256,   /* numbers of the largest block */
     K_BLOCK = 1024, /* at most: a strip's block fills two thirds of the first cache */
-    /* Of 16 numbers: bytes of the strip, scales, offsets. */
-    LEAST_PART_BYTES = STRIP * VEC * (16 + 4 + 4),
+    /* Of 16 numbers: bytes of the strip, scales, offsets; with room for two of those. */
+    LEAST_PART_BYTES = STRIP * VEC * (16 + 8 + 8),
     SCRATCH_BYTES = K_BLOCK / 16 * LEAST_PART_BYTES,
     /* Below, what unpacks into registers is as fast. */
     FROM_ROWS = 4,
 };
-
-/* Floats or double words of a part: n of each column, then the scale, then the offset. */
-ALWAYS_INLINE int32_t *part_at(void *scratch, int64_t part, int n)
-{
-    return (int32_t *)scratch + part * (STRIP * VEC * (n + 2));
-}
-
-/* One tile of a strip. */
-ALWAYS_INLINE void put_part(const quant_tile *q, int64_t k, const vint *u, int n, vec d,
-                            const vec *m)
-{
-    int32_t *to = part_at(q->parts, k / (4 * n), n);
-    UNROLL for (int i = 0; i < n; i++) i_store(to + i * STRIP * VEC, u[i]);
-    v_store((float *)(void *)(to + n * STRIP * VEC), d);
-    if (m)
-        v_store((float *)(void *)(to + (n + 1) * STRIP * VEC), *m);
-}
-
-ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
-                            int n, int bits, vec d, vec m)
-{
-    (void)exact;
-    (void)bits;
-    put_part(q, k, u, n, d, &m);
-}
-
-ALWAYS_INLINE void add_signed(const quant_tile *q, bool exact, int64_t k, vint u[PART],
-                              vec d)
-{
-    (void)exact;
-    if (SIGNED_DOT) {
-        put_part(q, k, u, PART, d, NULL);
-        return;
-    }
-    const vec m = v_mul(d, v_set(-128));
-    UNROLL for (int i = 0; i < PART; i++) u[i] = i_xor(u[i], i_bytes(0x80));
-    put_part(q, k, u, PART, d, &m);
-}
-
-#include "kern/vec_quant_types.h"
 
 /* What stays the same for a strip's block of k. */
 typedef struct quant_place {
@@ -83,6 +43,17 @@ typedef struct quant_place {
     uintptr_t next; /* address of what will be unpacked after this strip */
     int64_t lines;  /* of it that are asked for with each part */
 } quant_place;
+
+/* Where a tile's parts go: q->parts. */
+typedef struct quant_bed {
+    int32_t *words; /* of the tile's first part */
+    int offset; /* taken from the numbers, so that they need no other: signed_offset */
+} quant_bed;
+
+ALWAYS_INLINE const quant_bed *bed_of(const quant_tile *q)
+{
+    return q->parts;
+}
 
 /* Sums of row t and one tile, from y. A tile that is not all neighbours, or begins with
  * columns that are another's, goes lane by lane. */
@@ -105,6 +76,35 @@ static void return_lanes(const quant_place *at, int64_t t, int tile, vec sum)
     if (tile < at->n_tiles)
         for (int r = rows->first; r < VEC; r++)
             y[r * rows->step] = lanes[r];
+}
+
+/* Asks for a share of what will be unpacked next, so that memory has the time in which the
+ * first rows are multiplied: asked for at once it would be waited for. */
+ALWAYS_INLINE void ask(const quant_place *at, int64_t part)
+{
+    const uintptr_t from = at->next + (uintptr_t)(part * at->lines * 64);
+    for (int64_t i = 0; i < at->lines; i++)
+        __builtin_prefetch((const void *)(from + (uintptr_t)i * 64), 0, 2);
+}
+
+#ifdef BY_PAIRS
+#include "kern/neon_gemm_pairs.h"
+#else
+/* Floats or double words of a part: n of each column, then the scale, then the offset. */
+ALWAYS_INLINE int32_t *part_at(void *scratch, int64_t part, int n)
+{
+    return (int32_t *)scratch + part * (STRIP * VEC * (n + 2));
+}
+
+/* One tile of a strip. */
+ALWAYS_INLINE void put_part(const quant_tile *q, int64_t k, const vint *u, int n, vec d,
+                            const vec *m)
+{
+    int32_t *to = part_at(bed_of(q)->words, k / (4 * n), n);
+    UNROLL for (int i = 0; i < n; i++) i_store(to + i * STRIP * VEC, u[i]);
+    v_store((float *)(void *)(to + n * STRIP * VEC), d);
+    if (m)
+        v_store((float *)(void *)(to + (n + 1) * STRIP * VEC), *m);
 }
 
 ALWAYS_INLINE void fetch_sums(const quant_place *at, int M, int64_t t,
@@ -174,15 +174,6 @@ ALWAYS_INLINE void multiply_part(int M, int n, int bits, bool is_signed, const c
     }
 }
 
-/* Asks for a share of what will be unpacked next, so that memory has the time in which the
- * first rows are multiplied: asked for at once it would be waited for. */
-ALWAYS_INLINE void ask(const quant_place *at, int64_t part)
-{
-    const uintptr_t from = at->next + (uintptr_t)(part * at->lines * 64);
-    for (int64_t i = 0; i < at->lines; i++)
-        __builtin_prefetch((const void *)(from + (uintptr_t)i * 64), 0, 2);
-}
-
 /* M rows of x from row t on with the strip's block. */
 ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
                                  bool is_signed, int64_t t)
@@ -205,20 +196,86 @@ ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
     return_sums(at, M, t, sum);
 }
 
-ALWAYS_INLINE void multiply_all(const quant_place *at, int n, int bits, bool is_signed)
+#endif
+
+/* What takes the numbers of a type to signed ones, w = d (u - offset), so that they have no
+ * other; 0 where there is none or where dot products of signed bytes take longer. */
+ALWAYS_INLINE int signed_offset(ifm_dtype dtype)
 {
-    int64_t t = 0;
-    for (; t + GEMM_ROWS <= at->p->t; t += GEMM_ROWS)
-        multiply_rows(at, GEMM_ROWS, n, bits, is_signed, t);
+    if (!SIGNED_FREE)
+        return 0;
+    return dtype == IFM_DTYPE_Q3_K   ? 4
+           : dtype == IFM_DTYPE_Q4_0 ? 8
+           : dtype == IFM_DTYPE_Q5_0 ? 16
+           : dtype == IFM_DTYPE_Q6_K ? 32
+                                     : 0;
+}
+
+ALWAYS_INLINE void add_part(const quant_tile *q, bool exact, int64_t k, const vint *u,
+                            int n, int bits, vec d, vec m)
+{
+    (void)exact;
+    (void)bits;
+    const int offset = bed_of(q)->offset;
+    if (offset > 0) {
+        vint w[PART];
+        UNROLL for (int i = 0; i < n; i++) w[i] =
+            i_sub_bytes(u[i], i_bytes((unsigned)offset));
+        put_part(q, k, w, n, d, NULL);
+    } else {
+        put_part(q, k, u, n, d, &m);
+    }
+}
+
+ALWAYS_INLINE void add_signed(const quant_tile *q, bool exact, int64_t k, vint u[PART],
+                              vec d)
+{
+    (void)exact;
+    if (SIGNED_DOT) {
+        put_part(q, k, u, PART, d, NULL);
+        return;
+    }
+    const vec m = v_mul(d, v_set(-128));
+    UNROLL for (int i = 0; i < PART; i++) u[i] = i_xor(u[i], i_bytes(0x80));
+    put_part(q, k, u, PART, d, &m);
+}
+
+#include "kern/vec_quant_types.h"
+
+/* The last rows, fewer than GEMM_ROWS: all at once where registers are many. */
+ALWAYS_INLINE void multiply_rest(const quant_place *at, int n, int bits, bool is_signed,
+                                 int64_t t)
+{
+    const int64_t left = at->p->t - t;
+    if (VEC_REGISTERS >= 32 && left == 5) {
+        multiply_rows(at, 5, n, bits, is_signed, t);
+        return;
+    }
+    if (VEC_REGISTERS >= 32 && left == 4) {
+        multiply_rows(at, 4, n, bits, is_signed, t);
+        return;
+    }
+    if (VEC_REGISTERS >= 32 && left == 3) {
+        multiply_rows(at, 3, n, bits, is_signed, t);
+        return;
+    }
     for (; t + 2 <= at->p->t; t += 2)
         multiply_rows(at, 2, n, bits, is_signed, t);
     if (t < at->p->t)
         multiply_rows(at, 1, n, bits, is_signed, t);
 }
 
+ALWAYS_INLINE void multiply_all(const quant_place *at, int n, int bits, bool is_signed)
+{
+    int64_t t = 0;
+    for (; t + GEMM_ROWS <= at->p->t; t += GEMM_ROWS)
+        multiply_rows(at, GEMM_ROWS, n, bits, is_signed, t);
+    multiply_rest(at, n, bits, is_signed, t);
+}
+
 /* All types share these: parts of 32 with 4, 5, 8 bits, of 16 with 3 at most and 6. */
 #define DEFINE_ALL(name, n, bits, is_signed)                                             \
-    static __attribute__((noinline)) void multiply_##name(const quant_place *at)         \
+    static __attribute__((noinline, unused)) void multiply_##name(const quant_place *at) \
     {                                                                                    \
         multiply_all(at, n, bits, is_signed);                                            \
     }
@@ -227,10 +284,18 @@ DEFINE_ALL(5_bits, PART, 5, false)
 DEFINE_ALL(8_bits, PART, 8, true)
 DEFINE_ALL(16_of_3_bits, PART / 2, 3, false)
 DEFINE_ALL(16_of_6_bits, PART / 2, 6, false)
+DEFINE_ALL(16_signed, PART / 2, 8, true)
 #undef DEFINE_ALL
 
 ALWAYS_INLINE void multiply_strip(const quant_place *at, ifm_dtype dtype)
 {
+    if (signed_offset(dtype) > 0) {
+        if (quant_part(dtype) == 32)
+            multiply_8_bits(at);
+        else
+            multiply_16_signed(at);
+        return;
+    }
     switch (dtype) {
     case IFM_DTYPE_Q8_0:
         multiply_8_bits(at);
@@ -261,7 +326,8 @@ ALWAYS_INLINE void unpack_strip(const quant_place *at, ifm_dtype dtype, int64_t 
         for (int i = 0; i < VEC / 4; i++)
             q.w[i] += at->k / block * bytes;
         q.k = depth;
-        q.parts = (int32_t *)at->w + v * VEC;
+        quant_bed bed = {(int32_t *)at->w + v * VEC, signed_offset(dtype)};
+        q.parts = &bed;
         add_blocks(&q, dtype, false);
     }
 }

@@ -41,7 +41,7 @@ typedef struct quant_tile {
     int64_t x_stride;                /* in bytes; in floats */
     int64_t k, t;
     vec *sum;    /* [T] */
-    void *parts; /* amx_quant.c */
+    void *parts; /* amx_quant.c, vec_quant_gemm.h */
 } quant_tile;
 
 /* 16 bytes of all rows from `at` on, turned. */
@@ -58,6 +58,19 @@ ALWAYS_INLINE void load_turned(const quant_tile *q, int64_t at, vint out[4])
     out[2] = i_zip_low64(high0, high1);
     out[3] = i_zip_high64(high0, high1);
 }
+
+#ifdef BY_PAIRS
+enum { FOUR_Q4_1 = 0 };
+#include "kern/neon_pairs.h"
+#else
+enum { FOUR_Q4_1 = 1 }; /* blocks together, whose parts load_turned can take apart */
+
+/* 16 bytes of all rows that hold numbers, in the order in which dot products want them. */
+ALWAYS_INLINE void load_numbers(const quant_tile *q, int64_t at, vint out[4])
+{
+    load_turned(q, at, out);
+}
+#endif
 
 ALWAYS_INLINE vec byte_as_float(vint x, int index, bool is_signed)
 {

@@ -16,6 +16,7 @@ ALWAYS_INLINE void split_nibbles(const vint n[4], vint u[PART])
     }
 }
 
+#ifndef BY_PAIRS
 /* Bit i of `high` is the fifth of number i. */
 ALWAYS_INLINE void add_fifth(vint high, vint u[PART])
 {
@@ -24,13 +25,14 @@ ALWAYS_INLINE void add_fifth(vint high, vint u[PART])
     UNROLL for (int i = 0; i < PART; i++) u[i] =
         i_add_where(u[i], byte[i / 2], i % 2 ? 0x80402010 : 0x08040201, 16);
 }
+#endif
 
 ALWAYS_INLINE void add_Q8_0(const quant_tile *q, bool exact, int64_t at, int64_t k)
 {
     vint h[4], u[PART];
     load_turned(q, at, h);
-    load_turned(q, at + 2, u);
-    load_turned(q, at + 18, u + 4);
+    load_numbers(q, at + 2, u);
+    load_numbers(q, at + 18, u + 4);
     add_signed(q, exact, k, u, i_low_half(h[0]));
 }
 
@@ -38,7 +40,7 @@ ALWAYS_INLINE void add_Q4_0(const quant_tile *q, bool exact, int64_t at, int64_t
 {
     vint h[4], n[4], u[PART];
     load_turned(q, at, h);
-    load_turned(q, at + 2, n);
+    load_numbers(q, at + 2, n);
     split_nibbles(n, u);
     const vec d = i_low_half(h[0]);
     add_part(q, exact, k, u, PART, 4, d, v_mul(d, v_set(-8)));
@@ -56,7 +58,7 @@ ALWAYS_INLINE void add_Q4_1(const quant_tile *q, bool exact, int64_t at, int64_t
 {
     vint h[4], n[4];
     load_turned(q, at, h);
-    load_turned(q, at + 4, n);
+    load_numbers(q, at + 4, n);
     add_nibbles_1(q, exact, k, h[0], n);
 }
 
@@ -73,7 +75,7 @@ ALWAYS_INLINE void add_Q5_0(const quant_tile *q, bool exact, int64_t at, int64_t
 {
     vint h[4], n[4], u[PART];
     load_turned(q, at, h);
-    load_turned(q, at + 6, n);
+    load_numbers(q, at + 6, n);
     split_nibbles(n, u);
     add_fifth(i_or(i_shr(h[0], 16), i_shl(h[1], 16)), u);
     const vec d = i_low_half(h[0]);
@@ -84,7 +86,7 @@ ALWAYS_INLINE void add_Q5_1(const quant_tile *q, bool exact, int64_t at, int64_t
 {
     vint h[4], n[4], u[PART];
     load_turned(q, at, h);
-    load_turned(q, at + 8, n);
+    load_numbers(q, at + 8, n);
     split_nibbles(n, u);
     add_fifth(h[1], u);
     add_part(q, exact, k, u, PART, 5, i_low_half(h[0]), i_high_half(h[0]));
@@ -116,15 +118,15 @@ ALWAYS_INLINE void add_nibbles_k(const quant_tile *q, bool exact, int64_t at, in
     scales_k(h + 1, scale, min);
     const vec d = i_low_half(h[0]), least = v_sub(v_zero(), i_high_half(h[0]));
     if (five) {
-        load_turned(q, at + 16, fifth);
-        load_turned(q, at + 32, fifth + 4);
+        load_numbers(q, at + 16, fifth);
+        load_numbers(q, at + 32, fifth + 4);
     }
     at += five ? 48 : 16;
     UNROLL for (int c = 0; c < 4; c++)
     {
         vint n[PART], u[PART];
-        load_turned(q, at + 32 * c, n);
-        load_turned(q, at + 32 * c + 16, n + 4);
+        load_numbers(q, at + 32 * c, n);
+        load_numbers(q, at + 32 * c + 16, n + 4);
         UNROLL for (int half = 0; half < 2; half++)
         {
             const int part = 2 * c + half;
@@ -176,8 +178,8 @@ ALWAYS_INLINE void add_Q2_K(const quant_tile *q, bool exact, int64_t at, int64_t
     UNROLL for (int half = 0; half < 2; half++)
     {
         vint b[PART], u[PART];
-        load_turned(q, at + 16 + 32 * half, b);
-        load_turned(q, at + 32 + 32 * half, b + 4);
+        load_numbers(q, at + 16 + 32 * half, b);
+        load_numbers(q, at + 32 + 32 * half, b + 4);
         UNROLL for (int j = 0; j < 4; j++)
         {
             const int part = 8 * half + 2 * j;
@@ -210,8 +212,8 @@ ALWAYS_INLINE vec scale_q3(const vint *scale, int i, vec d)
 ALWAYS_INLINE void add_Q3_K(const quant_tile *q, bool exact, int64_t at, int64_t k)
 {
     vint high[PART], h[4], s[3], scale[4];
-    load_turned(q, at, high);
-    load_turned(q, at + 16, high + 4);
+    load_numbers(q, at, high);
+    load_numbers(q, at + 16, high + 4);
     load_turned(q, at + 94, h); /* 2 bytes before the scales; d in the last 2 of 110 */
     UNROLL for (int i = 0; i < 3; i++) s[i] = i_or(i_shr(h[i], 16), i_shl(h[i + 1], 16));
     scales_q3(s, scale);
@@ -219,8 +221,8 @@ ALWAYS_INLINE void add_Q3_K(const quant_tile *q, bool exact, int64_t at, int64_t
     UNROLL for (int half = 0; half < 2; half++)
     {
         vint b[PART], u[PART];
-        load_turned(q, at + 32 + 32 * half, b);
-        load_turned(q, at + 48 + 32 * half, b + 4);
+        load_numbers(q, at + 32 + 32 * half, b);
+        load_numbers(q, at + 48 + 32 * half, b + 4);
         UNROLL for (int j = 0; j < 4; j++)
         {
             const int part = 8 * half + 2 * j, bit = 4 * half + j;
@@ -266,9 +268,9 @@ ALWAYS_INLINE void add_Q6_K(const quant_tile *q, bool exact, int64_t at, int64_t
     {
         vint low[2 * PART], high[PART];
         UNROLL for (int i = 0; i < 4; i++)
-            load_turned(q, at + 64 * half + 16 * i, low + 4 * i);
-        load_turned(q, at + 128 + 32 * half, high);
-        load_turned(q, at + 144 + 32 * half, high + 4);
+            load_numbers(q, at + 64 * half + 16 * i, low + 4 * i);
+        load_numbers(q, at + 128 + 32 * half, high);
+        load_numbers(q, at + 144 + 32 * half, high + 4);
         UNROLL for (int j = 0; j < 4; j++)
         {
             const int part = 8 * half + 2 * j;
@@ -283,7 +285,7 @@ ALWAYS_INLINE void add_blocks(const quant_tile *q, ifm_dtype dtype, bool exact)
 {
     const int64_t bytes = quant_bytes(dtype), numbers = quant_block(dtype);
     int64_t at = 0, k = 0;
-    if (dtype == IFM_DTYPE_Q4_1)
+    if (dtype == IFM_DTYPE_Q4_1 && FOUR_Q4_1)
         for (; k + 128 <= q->k; k += 128, at += 4 * bytes)
             add_four_Q4_1(q, exact, at, k);
     for (; k < q->k; k += numbers, at += bytes)

@@ -23,6 +23,7 @@
     X(AMX_INT8, "amx-int8")                                                              \
     X(NEON, "neon")                                                                      \
     X(NEON_DOTPROD, "dotprod")                                                           \
+    X(NEON_I8MM, "i8mm")                                                                 \
     X(NEON_BF16, "bf16")
 
 enum {

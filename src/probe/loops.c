@@ -225,8 +225,15 @@ static int32_t int8(int64_t rounds, double *operations)
     *operations = 2.0 * SUMS * 64 * (double)rounds;
     return _mm512_reduce_add_epi32(sum);
 }
-#elif defined(__ARM_FEATURE_DOTPROD)
+#elif defined(__ARM_FEATURE_DOTPROD) || defined(__ARM_FEATURE_MATMUL_INT8)
 #define HAVE_INT8
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define ADD_PRODUCTS vmmlaq_s32 /* rows of 8 numbers: two by two */
+enum { PRODUCTS = 32 };
+#else
+#define ADD_PRODUCTS vdotq_s32
+enum { PRODUCTS = 16 };
+#endif
 static int32_t int8(int64_t rounds, double *operations)
 {
     static const volatile signed char input = 1;
@@ -236,14 +243,14 @@ static int32_t int8(int64_t rounds, double *operations)
     EACH(X)
 #undef X
     for (int64_t r = 0; r < rounds; r++) {
-#define X(i) x##i = vdotq_s32(x##i, a, a);
+#define X(i) x##i = ADD_PRODUCTS(x##i, a, a);
         EACH(X)
 #undef X
     }
 #define X(i) sum = veorq_s32(sum, x##i);
     EACH(X)
 #undef X
-    *operations = 2.0 * SUMS * 16 * (double)rounds;
+    *operations = 2.0 * SUMS * PRODUCTS * (double)rounds;
     return vaddvq_s32(sum);
 }
 #endif

@@ -1,6 +1,7 @@
 /*
  * checkkern [--bench] [NAME]: compares all tables (or the one called NAME) with the scalar
  * one; with --bench times them as well. Exit code 1 when anything differed.
+ * checkkern --choice: the table that this processor and IFM_KERNELS lead to.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,18 @@ static int check_table(const ifm_kern *scalar, const ifm_kern *table)
     return c.n_failed > 0;
 }
 
+static int print_choice(void)
+{
+    const ifm_kern *table;
+    ifm_error err;
+    if (ifm_kernels_find(NULL, &table, &err) != IFM_OK) {
+        fprintf(stderr, "checkkern: %s\n", err.message);
+        return 1;
+    }
+    puts(table->name);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const ifm_kern *tables[IFM_KERN_MAX];
@@ -34,6 +47,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--bench"))
             bench = true;
+        else if (!strcmp(argv[i], "--choice"))
+            return print_choice();
         else
             only = argv[i];
     }
