@@ -42,7 +42,7 @@
      "8 bits, nor keys and values to 16"},                                                 \
     {"kernels", 0, IFM_OPTION_STRING, "NAME", 0, 0, NULL, heading,                         \
      "instruction set: scalar, avx2, avx2-vnni, avx512, avx512-vnni, avx512-bf16, amx, "   \
-     "neon; by default the best"}
+     "neon, neon-dotprod, neon-i8mm; by default the best"}
 
 /* How the next token is chosen. */
 #define IFM_RUN_CHOICE_OPTIONS(heading)                                         \

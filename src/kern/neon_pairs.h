@@ -1,9 +1,8 @@
 /*
  * Part of vec_quant_tile.h where BY_PAIRS is defined, for neon_i8mm.c and neon_i8mm_gemm.c:
- * rows of x and columns of w in pairs, as the
- * matrix product of Armv8.6 wants them. SMMLA takes 8 numbers of two rows and of two
- * columns and adds their four dot products to four double words: twice the multiply-adds of
- * SDOT.
+ * rows of x and columns of w in pairs, as the matrix product of Armv8.6 wants them. SMMLA
+ * takes 8 numbers of two rows and of two columns and adds their four dot products to four
+ * double words: twice the multiply-adds of SDOT.
  *
  *     x   [a0 … a7 | b0 … b7]          rows a, b
  *     w   [c0 … c7 | d0 … d7]          columns c, d
@@ -78,7 +77,8 @@ ALWAYS_INLINE void add_fifth(vint high, vint u[PART])
     const uint8x16_t bits = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
     UNROLL for (int i = 0; i < PART; i++)
     {
-        const uint8x16_t at = vaddq_u8(vld1q_u8(columns[i % 2]), vdupq_n_u8(i / 2));
+        const uint8x16_t at =
+            vaddq_u8(vld1q_u8(columns[i % 2]), vdupq_n_u8((uint8_t)(i / 2)));
         const int8x16_t byte = vqtbl1q_s8(i_as_bytes(high), at);
         const uint8x16_t fifth =
             vandq_u8(vtstq_u8(vreinterpretq_u8_s8(byte), bits), vdupq_n_u8(16));
