@@ -99,16 +99,23 @@ static inline vec i_float(vint x)
     return _mm256_cvtepi32_ps(x);
 }
 
+/* The low words of all double words, then the high ones. */
+static inline vint i_words_apart(vint x)
+{
+    const __m128i order =
+        _mm_set_epi8(15, 14, 11, 10, 7, 6, 3, 2, 13, 12, 9, 8, 5, 4, 1, 0);
+    const vint pairs = _mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(order));
+    return _mm256_permute4x64_epi64(pairs, 0xd8);
+}
+
 static inline vec i_low_half(vint x)
 {
-    const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
-    return _mm256_cvtph_ps(
-        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(i_words_apart(x)));
 }
 
 static inline vec i_high_half(vint x)
 {
-    return i_low_half(_mm256_srli_epi32(x, 16));
+    return _mm256_cvtph_ps(_mm256_extracti128_si256(i_words_apart(x), 1));
 }
 
 static inline vint i_broadcast(const void *p)
@@ -134,12 +141,33 @@ static inline vint i_add_where(vint u, vint x, uint32_t bits, unsigned value)
     return _mm256_add_epi8(u, _mm256_and_si256(where, i_bytes(value)));
 }
 
-/* 16 bytes of two rows that are VEC/2 apart: row r of each half. */
+/* 16 bytes of two rows that are VEC/2 apart: row r of each half. Blended, as that is done by
+ * any of the pipes: inserting (vinserti128) takes a cycle of the one that also turns. */
 static inline vint i_load_quarters(const unsigned char *const w[2], int64_t at)
 {
     const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(w[0] + at));
     const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(w[1] + at));
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+    return _mm256_blend_epi32(_mm256_castsi128_si256(a), _mm256_broadcastsi128_si256(b),
+                              0xf0);
+}
+
+/* The f16 at byte `at` of eight rows, `stride` bytes apart in each half, as f32. */
+#define I_HALVES
+static inline vec i_load_halves(const unsigned char *const w[2], int64_t stride,
+                                int64_t at)
+{
+    uint16_t x[8];
+    for (int i = 0; i < 8; i++)
+        __builtin_memcpy(&x[i], w[i / 4] + at + (i % 4) * stride, sizeof x[i]);
+    __m128i halves = _mm_cvtsi32_si128(x[0]);
+    halves = _mm_insert_epi16(halves, x[1], 1);
+    halves = _mm_insert_epi16(halves, x[2], 2);
+    halves = _mm_insert_epi16(halves, x[3], 3);
+    halves = _mm_insert_epi16(halves, x[4], 4);
+    halves = _mm_insert_epi16(halves, x[5], 5);
+    halves = _mm_insert_epi16(halves, x[6], 6);
+    halves = _mm_insert_epi16(halves, x[7], 7);
+    return _mm256_cvtph_ps(halves);
 }
 
 static inline vint i_zip_low32(vint a, vint b)

@@ -37,8 +37,8 @@ ALWAYS_INLINE void add_rounded(const quant_tile *q, int64_t k, const vint *u, in
         const vint whole = dot_part(u, x + k, n, bits, is_signed);
         q->sum[t] = v_fma(i_float(whole), v_mul(d, scale), q->sum[t]);
         if (m)
-            q->sum[t] =
-                v_fma(*m, v_set(*(const float *)(const void *)(x + sum_at)), q->sum[t]);
+            q->offset[t] = v_fma(*m, v_set(*(const float *)(const void *)(x + sum_at)),
+                                 q->offset[t]);
     }
 }
 
@@ -112,8 +112,10 @@ ALWAYS_INLINE void multiply_tile(const ifm_product *p, ifm_dtype dtype, bool exa
     vec sum[QUANT_ROWS];
     const quant_tile q = quant_tile_of(p, dtype, exact, t0, T, rows, sum);
     for (int64_t t = 0; t < T; t++)
-        sum[t] = v_zero();
+        q.sum[t] = q.offset[t] = v_zero();
     add_blocks(&q, dtype, exact);
+    if (q.offset != q.sum)
+        q.sum[0] = v_add(q.sum[0], q.offset[0]);
     put_sums(p, t0, T, rows, sum);
 }
 

@@ -19,6 +19,8 @@
  *     i_load_quarters(w, at)     16 bytes at w[i] + at, for each i < VEC/4
  *     i_zip_…                    what unpcklo and unpckhi do in each 16 bytes
  *     i_low_half, i_high_half    an f16 in each double word, as f32
+ *     i_load_halves(w, stride, at)   where I_HALVES is defined: the f16 at that byte of each
+ *                                row, as f32, more cheaply than by turning 16 bytes
  *     i_spread_byte, i_add_where bits of a byte to bytes
  * and vec_dot_pairs.h or vec_dot_whole.h the dot products.
  */
@@ -41,6 +43,8 @@ typedef struct quant_tile {
     int64_t x_stride;                /* in bytes; in floats */
     int64_t k, t;
     vec *sum;    /* [T] */
+    vec *offset; /* [T], what m adds: `sum`, or with one row another (each waits for the
+                    addition before it) */
     void *parts; /* amx_quant.c, vec_quant_gemm.h */
 } quant_tile;
 
@@ -71,6 +75,18 @@ ALWAYS_INLINE void load_numbers(const quant_tile *q, int64_t at, vint out[4])
     load_turned(q, at, out);
 }
 #endif
+
+/* The f16 at byte `at` of all rows. */
+ALWAYS_INLINE vec load_halves(const quant_tile *q, int64_t at)
+{
+#ifdef I_HALVES
+    return i_load_halves(q->w, q->stride, at);
+#else
+    vint h[4];
+    load_turned(q, at, h);
+    return i_low_half(h[0]);
+#endif
+}
 
 ALWAYS_INLINE vec byte_as_float(vint x, int index, bool is_signed)
 {
@@ -137,7 +153,8 @@ ALWAYS_INLINE quant_tile quant_tile_of(const ifm_product *p, ifm_dtype dtype, bo
                     .x_stride = exact ? p->x_stride : x_bytes,
                     .k = p->k1,
                     .t = T,
-                    .sum = sum};
+                    .sum = sum,
+                    .offset = T == 1 && !exact ? sum + 1 : sum};
     for (int i = 0; i < VEC / 4; i++)
         q.w[i] = (const unsigned char *)p->w + (rows->n + 4 * i * rows->step) * row;
     return q;

@@ -29,20 +29,19 @@ ALWAYS_INLINE void add_fifth(vint high, vint u[PART])
 
 ALWAYS_INLINE void add_Q8_0(const quant_tile *q, bool exact, int64_t at, int64_t k)
 {
-    vint h[4], u[PART];
-    load_turned(q, at, h);
+    vint u[PART];
+    const vec d = load_halves(q, at);
     load_numbers(q, at + 2, u);
     load_numbers(q, at + 18, u + 4);
-    add_signed(q, exact, k, u, i_low_half(h[0]));
+    add_signed(q, exact, k, u, d);
 }
 
 ALWAYS_INLINE void add_Q4_0(const quant_tile *q, bool exact, int64_t at, int64_t k)
 {
-    vint h[4], n[4], u[PART];
-    load_turned(q, at, h);
+    vint n[4], u[PART];
+    const vec d = load_halves(q, at);
     load_numbers(q, at + 2, n);
     split_nibbles(n, u);
-    const vec d = i_low_half(h[0]);
     add_part(q, exact, k, u, PART, 4, d, v_mul(d, v_set(-8)));
 }
 
@@ -62,13 +61,17 @@ ALWAYS_INLINE void add_Q4_1(const quant_tile *q, bool exact, int64_t at, int64_t
     add_nibbles_1(q, exact, k, h[0], n);
 }
 
-/* Four blocks are five times 16 bytes: nothing is loaded twice. */
+/* Four blocks are five times 16 bytes: nothing is loaded twice, and as late as can be, while
+ * there are registers. */
 ALWAYS_INLINE void add_four_Q4_1(const quant_tile *q, bool exact, int64_t at, int64_t k)
 {
     vint x[20];
-    UNROLL for (int i = 0; i < 5; i++) load_turned(q, at + 16 * i, x + 4 * i);
+    load_turned(q, at, x);
     UNROLL for (int i = 0; i < 4; i++)
+    {
+        load_turned(q, at + 16 * (i + 1), x + 4 * (i + 1));
         add_nibbles_1(q, exact, k + 32 * i, x[5 * i], x + 5 * i + 1);
+    }
 }
 
 ALWAYS_INLINE void add_Q5_0(const quant_tile *q, bool exact, int64_t at, int64_t k)
