@@ -8,6 +8,9 @@
  *     v_load_part, v_store_part the first n floats (0 ≤ n < VEC); a load fills with zeros,
  *                               neither touches memory behind them
  *     v_load_number[_part]      numbers i … of an array of any type, exactly, as floats
+ *     V_SPLITS(dtype)           whether numbers of that type are loaded faster in pairs of
+ *                               vectors, those of even place and those of odd place:
+ *     v_load_split, v_split, v_join  2 VEC numbers so; two vectors in order so, and back
  *     v_store_f16               rounded to nearest, ties to even
  *     v_fma(a, b, c)            a b + c, rounded once
  *     v_max, v_min              the second operand when one is NaN
@@ -30,6 +33,7 @@
 #include "os/cpu.h"
 
 #include "kern/vec_unroll.h"
+#include "kern/vec_ordered.h"
 #include "kern/vec_math.h"
 #include "kern/vec_rows.h"
 #include "kern/vec_product.h"

@@ -77,6 +77,34 @@ static inline vec v_load_number_part(const void *p, int64_t i, int64_t n, ifm_dt
     return v_widen(_mm_loadu_si128((const __m128i *)(const void *)half), dtype);
 }
 
+/* Two bf16 to each 32 bits: those of even place and those of odd place, with an instruction
+ * each; in order it would be two, of which one is a shuffle. */
+#define V_SPLITS(dtype) ((dtype) == IFM_DTYPE_BF16)
+
+static inline void v_load_split(const void *p, int64_t i, vec *even, vec *odd)
+{
+    const __m256i both =
+        _mm256_loadu_si256((const __m256i *)(const void *)((const char *)p + i * 2));
+    *even = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+    *odd = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(-65536)));
+}
+
+static inline void v_split(vec *a, vec *b)
+{
+    const vec low = _mm256_permute2f128_ps(*a, *b, 0x20),
+              high = _mm256_permute2f128_ps(*a, *b, 0x31);
+    *a = _mm256_shuffle_ps(low, high, 0x88);
+    *b = _mm256_shuffle_ps(low, high, 0xdd);
+}
+
+static inline void v_join(vec *even, vec *odd)
+{
+    const vec low = _mm256_unpacklo_ps(*even, *odd),
+              high = _mm256_unpackhi_ps(*even, *odd);
+    *even = _mm256_permute2f128_ps(low, high, 0x20);
+    *odd = _mm256_permute2f128_ps(low, high, 0x31);
+}
+
 static inline vec v_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);

@@ -7,7 +7,8 @@
  * row i of every run is taken together. Neighbouring rows together would be streams of one
  * row's length: a fifth slower with rows of 1.5 kB (docs/SPEED.md).
  *
- * KN: sums wait in y, which is small, while the rows pass. NK: each row of W has a sum of
+ * KN: sums wait in y, which is small, while the rows pass; where vectors come in pairs of
+ * even and odd numbers, in that order until the last rows have passed. NK: each row of W has a sum of
  * its own, added across the lanes at the end. Weights are converted once for all rows of x.
  *
  * The order in which one output is summed depends on k0, k1 and T alone, not on where its
@@ -22,6 +23,8 @@ enum {
     NK_STREAMS = 8,
     NK_STREAMS_MANY = 4,
     FEW_ROWS = 8,
+    KN_MOST =
+        64, /* rows of W together: streams, or what is left of them, less than two each */
 };
 
 /* With more rows of x there are more streams, so that sums are fetched and put back less
@@ -46,8 +49,8 @@ ALWAYS_INLINE int kn_vectors(int t)
 
 /* Rows of W that are taken together: k, k + step, … */
 typedef struct kn_rows {
-    int64_t k, step, n;
-    bool fresh; /* y starts from zero */
+    int64_t k, step, n; /* n ≤ KN_MOST */
+    bool first, last;   /* that y meets */
 } kn_rows;
 
 /* Asks for n numbers from number i on. */
@@ -58,28 +61,46 @@ ALWAYS_INLINE void prefetch_run(const void *w, int64_t i, int n, ifm_dtype dtype
     UNROLL for (int64_t b = 0; b < n * size; b += 64) __builtin_prefetch(at + b, 0, 3);
 }
 
-/* y tile [T, V vectors] at (t0, n) += x[t0 …][rows] W[rows][n …]. */
-ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
-                           int64_t t0, int64_t n, const kn_rows *rows)
+/* Sums of a tile, from y. */
+ALWAYS_INLINE void kn_fetch(const ifm_product *p, bool split, int T, int V,
+                            const float *y, const kn_rows *rows, vec sum[8][4])
 {
-    const float *x = p->x + t0 * p->x_stride + rows->k;
+    const bool zero = rows->first && !p->accumulate;
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v++) sum[t][v] =
+        zero ? v_zero() : v_load(y + t * p->y_stride + v * VEC);
+    if (split && rows->first && !zero)
+        UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v += 2)
+            v_split(&sum[t][v], &sum[t][v + 1]);
+}
+
+/* y tile [T, V vectors] at (t0, n) += x[rows, T] W[rows][n …]. */
+ALWAYS_INLINE void kn_tile(const ifm_product *p, ifm_dtype dtype, int T, int V,
+                           int64_t t0, int64_t n, const kn_rows *rows, const float *x)
+{
+    const bool split = V_SPLITS(dtype) && V % 2 == 0;
     float *y = p->y + t0 * p->y_stride + n;
     vec sum[8][4];
-    UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v++) sum[t][v] =
-        rows->fresh ? v_zero() : v_load(y + t * p->y_stride + v * VEC);
-    for (int64_t i = 0; i < rows->n; i++) {
+    kn_fetch(p, split, T, V, y, rows, sum);
+    for (int64_t i = 0; i < rows->n; i++, x += T) {
         const int64_t at = (rows->k + i * rows->step) * p->w_stride + n;
         if (T > 1)
             prefetch_run(p->w, at + (KN_AHEAD ? KN_AHEAD : p->w_stride), V * VEC, dtype);
         vec w[4];
-        UNROLL for (int v = 0; v < V; v++) w[v] =
-            v_load_number(p->w, at + v * VEC, dtype);
+        if (split)
+            UNROLL for (int v = 0; v < V; v += 2)
+                v_load_split(p->w, at + v * VEC, &w[v], &w[v + 1]);
+        else
+            UNROLL for (int v = 0; v < V; v++) w[v] =
+                v_load_number(p->w, at + v * VEC, dtype);
         UNROLL for (int t = 0; t < T; t++)
         {
-            const vec xt = v_set(x[t * p->x_stride + i * rows->step]);
+            const vec xt = v_set(x[t]);
             UNROLL for (int v = 0; v < V; v++) sum[t][v] = v_fma(xt, w[v], sum[t][v]);
         }
     }
+    if (split && rows->last)
+        UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v += 2)
+            v_join(&sum[t][v], &sum[t][v + 1]);
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int v = 0; v < V; v++)
         v_store(y + t * p->y_stride + v * VEC, sum[t][v]);
 }
@@ -90,7 +111,7 @@ ALWAYS_INLINE void kn_edge(const ifm_product *p, ifm_dtype dtype, int64_t t, int
 {
     const int64_t left = p->n1 - n;
     float *y = p->y + t * p->y_stride + n;
-    vec sum = rows->fresh ? v_zero() : v_load_part(y, left);
+    vec sum = rows->first && !p->accumulate ? v_zero() : v_load_part(y, left);
     for (int64_t i = 0; i < rows->n; i++) {
         const int64_t k = rows->k + i * rows->step;
         const vec w = v_load_number_part(p->w, k * p->w_stride + n, left, dtype);
@@ -99,16 +120,22 @@ ALWAYS_INLINE void kn_edge(const ifm_product *p, ifm_dtype dtype, int64_t t, int
     v_store_part(y, sum, left);
 }
 
-/* All columns of T rows of x. */
+/* All columns of T rows of x, whose numbers are first laid side by side as they are used:
+ * where they lie, each would be a line of its own in the first cache. */
 ALWAYS_INLINE void kn_columns(const ifm_product *p, ifm_dtype dtype, int T, int64_t t0,
                               const kn_rows *rows)
 {
     const int V = kn_vectors(T);
+    const float *from = p->x + t0 * p->x_stride + rows->k;
+    float x[KN_MOST * FEW_ROWS];
+    for (int64_t i = 0; i < rows->n; i++)
+        for (int t = 0; t < T; t++)
+            x[i * T + t] = from[t * p->x_stride + i * rows->step];
     int64_t n = p->n0;
     for (; n + V * VEC <= p->n1; n += V * VEC)
-        kn_tile(p, dtype, T, V, t0, n, rows);
+        kn_tile(p, dtype, T, V, t0, n, rows, x);
     for (; n + VEC <= p->n1; n += VEC)
-        kn_tile(p, dtype, T, 1, t0, n, rows);
+        kn_tile(p, dtype, T, 1, t0, n, rows, x);
     if (n < p->n1)
         for (int t = 0; t < T; t++)
             kn_edge(p, dtype, t0 + t, n, rows);
@@ -153,14 +180,15 @@ ALWAYS_INLINE void product_kn(const ifm_product *p, ifm_dtype dtype)
     const int64_t run =
         VEC_REGISTERS < 32 && whole > 1 && whole % 2 == 0 ? whole - 1 : whole;
     const int64_t rest = n - run * streams;
-    kn_rows rows = {.n = streams, .step = run, .fresh = !p->accumulate};
+    kn_rows rows = {.n = streams, .step = run, .first = true};
     for (int64_t i = 0; i < run; i++) {
         rows.k = p->k0 + i;
+        rows.last = rest == 0 && i == run - 1;
         kn_together(p, dtype, &rows);
-        rows.fresh = false;
+        rows.first = false;
     }
     if (rest) {
-        rows = (kn_rows){p->k1 - rest, 1, rest, rows.fresh};
+        rows = (kn_rows){p->k1 - rest, 1, rest, rows.first, true};
         kn_together(p, dtype, &rows);
     }
 }
