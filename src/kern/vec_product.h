@@ -23,8 +23,7 @@ enum {
     NK_STREAMS = 8,
     NK_STREAMS_MANY = 4,
     FEW_ROWS = 8,
-    KN_MOST =
-        64, /* rows of W together: streams, or what is left of them, less than two each */
+    KN_MOST = 64, /* rows of W together: one of each stream, or all that is left */
 };
 
 /* With more rows of x there are more streams, so that sums are fetched and put back less
