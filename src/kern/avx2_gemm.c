@@ -5,6 +5,7 @@
 #include "kern/vec_unroll.h"
 #include "kern/unpack.h"
 #include "kern/vec_dot_pairs.h"
+#include "kern/vec_gemm_words.h"
 #include "kern/vec_quant_gemm.h"
 
 void ifm_kern_avx2_gemm(ifm_kern *table)

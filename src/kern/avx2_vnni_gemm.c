@@ -6,6 +6,7 @@
 #include "kern/unpack.h"
 #include "kern/vec_ints_avx2_vnni.h"
 #include "kern/vec_dot_whole.h"
+#include "kern/vec_gemm_floats.h"
 #include "kern/vec_quant_gemm.h"
 
 void ifm_kern_avx2_vnni_gemm(ifm_kern *table)

@@ -5,6 +5,7 @@
 #include "kern/vec_unroll.h"
 #include "kern/unpack.h"
 #include "kern/vec_dot_lanes.h"
+#include "kern/vec_gemm_floats.h"
 #include "kern/vec_quant_gemm.h"
 
 void ifm_kern_neon_dotprod_gemm(ifm_kern *table)

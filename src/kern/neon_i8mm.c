@@ -98,35 +98,50 @@ ALWAYS_INLINE void multiply_few(const ifm_product *p, ifm_dtype dtype)
 IFM_DTYPE_QUANT_LIST(DEFINE)
 #undef DEFINE
 
-/* 32 numbers of row `half` of a pair from number k on, to the pair's place. */
-ALWAYS_INLINE void pack_half(const float *x, int64_t k, int64_t row, int half, char *pair)
+/* A row of x, or zeros, as the first or second half of a pair; where the pair has room for
+ * what its products do not read, the row lies as q8.h says before it is dealt out. */
+static void pack_half(const float *x, int64_t k, int half, char *pair)
 {
-    int8_t q[32] = {0};
-    float scale = 0, sum32 = 0, sum16[2] = {0, 0};
+    const int64_t blocks = k / IFM_Q8_BLOCK;
+    float unit = 0, *room = (float *)(void *)(pair + 2 * ifm_q8_units32_at(k));
+    float *scale = (float *)(void *)(pair + 2 * ifm_q8_scale_at(k)) + half;
+    float *sum32 = (float *)(void *)(pair + 2 * ifm_q8_sum32_at(k)) + half;
+    float *sum16 = (float *)(void *)(pair + 2 * ifm_q8_sum16_at(k)) + half;
+    const ifm_q8_row row = {.blocks = blocks,
+                            .scale = room,
+                            .sum32 = room + blocks,
+                            .units32 = room + 2 * blocks,
+                            .sum16 = room + 3 * blocks,
+                            .units16 = room + 5 * blocks,
+                            .whole = (int32_t *)(void *)(room + 7 * blocks),
+                            .unit = &unit};
+    memset(room, 0, (size_t)(8 * blocks) * sizeof *room);
     if (x)
-        pack_32(x + k, q, &scale, &sum32, sum16);
-    for (int i = 0; i < 4; i++)
-        memcpy(pair + 2 * k + 16 * i + 8 * half, q + 8 * i, 8);
-    float *scales = (float *)(void *)(pair + 2 * ifm_q8_scale_at(row)) + half;
-    float *sums32 = (float *)(void *)(pair + 2 * ifm_q8_sum32_at(row)) + half;
-    float *sums16 = (float *)(void *)(pair + 2 * ifm_q8_sum16_at(row)) + half;
-    scales[k / 32 * 2] = scale;
-    sums32[k / 32 * 2] = sum32;
-    sums16[k / 32 * 4] = sum16[0];
-    sums16[k / 32 * 4 + 2] = sum16[1];
+        begin_row_q8(x, &row);
+    for (int64_t i = 0; i < blocks; i++) {
+        int8_t q[IFM_Q8_BLOCK] = {0};
+        if (x)
+            round_32(x + 32 * i, row.units32[i], q, row.units16 + 2 * i);
+        for (int j = 0; j < 4; j++)
+            memcpy(pair + 64 * i + 16 * j + 8 * half, q + 8 * j, 8);
+    }
+    if (x)
+        ifm_q8_set_sums(&row);
+    for (int64_t i = 0; i < blocks; i++) {
+        scale[2 * i] = row.scale[i];
+        sum32[2 * i] = row.sum32[i];
+        sum16[4 * i] = row.sum16[2 * i];
+        sum16[4 * i + 2] = row.sum16[2 * i + 1];
+    }
 }
 
 static void pack_pairs(const ifm_product *p, int64_t t0, int64_t t1, void *packed)
 {
-    const int64_t k = p->k1;
     for (int64_t t = t0; t < t1; t += 2) {
-        char *pair = (char *)packed + t * ifm_q8_row_bytes(k);
+        char *pair = (char *)packed + t * ifm_q8_row_bytes(p->k1);
         const float *first = p->x + t * p->x_stride;
-        const float *second = t + 1 < t1 ? first + p->x_stride : NULL;
-        for (int64_t i = 0; i < k; i += 32) {
-            pack_half(first, i, k, 0, pair);
-            pack_half(second, i, k, 1, pair);
-        }
+        pack_half(first, p->k1, 0, pair);
+        pack_half(t + 1 < t1 ? first + p->x_stride : NULL, p->k1, 1, pair);
     }
 }
 

@@ -13,18 +13,8 @@ enum {
 
 static void pack(const ifm_product *p, int64_t t0, int64_t t1, void *packed)
 {
-    const int64_t k = p->k1;
-    for (int64_t t = t0; t < t1; t++) {
-        char *row = (char *)packed + t * ifm_q8_row_bytes(k);
-        float *scale = (float *)(void *)(row + ifm_q8_scale_at(k));
-        float *sum32 = (float *)(void *)(row + ifm_q8_sum32_at(k));
-        float *sum16 = (float *)(void *)(row + ifm_q8_sum16_at(k));
-        memset(row, 0, (size_t)ifm_q8_row_bytes(k));
-        for (int64_t i = 0; i < k / IFM_Q8_BLOCK; i++)
-            ifm_q8_block(p->x + t * p->x_stride + i * IFM_Q8_BLOCK,
-                         (int8_t *)row + i * IFM_Q8_BLOCK, scale + i, sum32 + i,
-                         sum16 + 2 * i);
-    }
+    for (int64_t t = t0; t < t1; t++)
+        ifm_q8_pack(p->x + t * p->x_stride, p->k1, t, packed);
 }
 
 /* Σ x w over a piece of one row of x, */

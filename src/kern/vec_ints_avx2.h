@@ -73,6 +73,12 @@ static inline vint i_sum_pairs(vint x)
     return _mm256_madd_epi16(x, _mm256_set1_epi16(1));
 }
 
+/* The same, each times a word. */
+static inline vint i_sum_pairs_by(vint x, vint words)
+{
+    return _mm256_madd_epi16(x, words);
+}
+
 static inline vint i_abs8(vint x)
 {
     return _mm256_abs_epi8(x);

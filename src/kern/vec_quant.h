@@ -136,16 +136,13 @@ ALWAYS_INLINE void multiply_quant(const ifm_product *p, ifm_dtype dtype, bool ex
 
 static void pack_q8(const ifm_product *p, int64_t t0, int64_t t1, void *packed)
 {
-    const int64_t k = p->k1;
     for (int64_t t = t0; t < t1; t++) {
-        char *row = (char *)packed + t * ifm_q8_row_bytes(k);
-        float *scale = (float *)(void *)(row + ifm_q8_scale_at(k));
-        float *sum32 = (float *)(void *)(row + ifm_q8_sum32_at(k));
-        float *sum16 = (float *)(void *)(row + ifm_q8_sum16_at(k));
-        memset(row + k, 0, (size_t)(ifm_q8_scale_at(k) - k));
-        for (int64_t i = 0; i < k / 32; i++)
-            pack_32(p->x + t * p->x_stride + 32 * i, (int8_t *)row + 32 * i, scale + i,
-                    sum32 + i, sum16 + 2 * i);
+        const ifm_q8_row row = ifm_q8_row_of(packed, t, p->k1);
+        const float *x = p->x + t * p->x_stride;
+        begin_row_q8(x, &row);
+        for (int64_t i = 0; i < row.blocks; i++)
+            round_32(x + 32 * i, row.units32[i], row.q + 32 * i, row.units16 + 2 * i);
+        ifm_q8_set_sums(&row);
     }
 }
 
