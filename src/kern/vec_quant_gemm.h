@@ -212,17 +212,19 @@ ALWAYS_INLINE void multiply_rows(const quant_place *at, int M, int n, int bits,
     const ifm_product *p = at->p;
     const int64_t row_bytes = ifm_q8_row_bytes(p->k1), part = 4 * n;
     const char *row = (const char *)p->packed + t * row_bytes;
-    const quant_x x = x_of(row, p->k1, at->k, n, by_words(bits));
+    quant_x x = x_of(row, p->k1, at->k, n, by_words(bits));
     vec sum[GEMM_ROWS][STRIP];
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < STRIP; v++) sum[m][v] =
         v_zero();
+    const int32_t *w = at->w;
     for (int64_t i = 0; i < at->parts; i++) {
         if (t == 0)
             ask(at, i);
-        multiply_part(M, n, bits, is_signed,
-                      (quant_x){x.q + i * part, x.scale + (size_t)(i * part) / 32 * 4,
-                                x.total + i * 4},
-                      row_bytes, part_at(at->w, i, n), sum);
+        multiply_part(M, n, bits, is_signed, x, row_bytes, w, sum);
+        x.q += part;
+        x.scale += n == PART ? 4 : i % 2 * 4;
+        x.total += 4;
+        w += STRIP * VEC * (n + 2);
     }
     return_sums(at, M, t, by_words(bits) ? row + ifm_q8_unit_at(p->k1) : NULL, row_bytes,
                 sum);
